@@ -1,0 +1,160 @@
+//! Reading what people write: configuration, boards, secrets. Every error names file, field and fix.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+/// A file that cannot be used as it is. One line: file, field, fix.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{}: {what}", file.display())]
+pub struct Unusable {
+    /// Which file.
+    pub file: PathBuf,
+    /// What is wrong with it and what would be right.
+    pub what: String,
+}
+
+impl Unusable {
+    /// `file: what`.
+    pub fn new(file: &Path, what: impl Into<String>) -> Unusable {
+        Unusable {
+            file: file.to_owned(),
+            what: what.into(),
+        }
+    }
+
+    /// `file: field: fix`.
+    pub fn field(file: &Path, field: &str, fix: impl std::fmt::Display) -> Unusable {
+        Unusable::new(file, format!("{field}: {fix}"))
+    }
+}
+
+/// Reads a TOML file into its raw form.
+pub fn read_toml<T: DeserializeOwned>(file: &Path) -> Result<T, Unusable> {
+    let text = fs::read_to_string(file).map_err(|error| Unusable::new(file, error.to_string()))?;
+    parse_toml(file, &text)
+}
+
+/// Reads the text of a TOML file; `file` is only named in errors.
+pub fn parse_toml<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Unusable> {
+    toml::from_str(text).map_err(|error| {
+        let line = error
+            .span()
+            .map(|span| text[..span.start].matches('\n').count() + 1);
+        let place = line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        Unusable::new(
+            file,
+            format!("{place}{}", error.message().replace('\n', " ")),
+        )
+    })
+}
+
+/// A path written in `file`: relative ones are relative to it.
+pub fn beside(file: &Path, path: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(path)
+}
+
+/// A secret is its file's content without one trailing newline. A file that others can read is refused.
+pub fn read_secret(file: &Path) -> Result<String, Unusable> {
+    let unreadable = |error: io::Error| Unusable::new(file, error.to_string());
+    let mode = fs::metadata(file).map_err(unreadable)?.permissions().mode();
+    if mode & 0o007 != 0 {
+        return Err(Unusable::new(
+            file,
+            "others can read this secret; run chmod o-rwx on it",
+        ));
+    }
+    let mut secret = fs::read_to_string(file).map_err(unreadable)?;
+    if secret.ends_with('\n') {
+        secret.pop();
+        if secret.ends_with('\r') {
+            secret.pop();
+        }
+    }
+    if secret.is_empty() {
+        return Err(Unusable::new(file, "the secret is empty"));
+    }
+    Ok(secret)
+}
+
+/// Writes a secret that only its owner can read.
+pub fn write_secret(file: &Path, secret: &str) -> io::Result<()> {
+    let mut options = File::options();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?
+        .write_all(secret.as_bytes())
+}
+
+/// Replaces a file at once: whoever reads it sees the old content or the new, never half of it.
+pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = file.with_file_name(name);
+    fs::write(&new, content)?;
+    fs::rename(&new, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Raw {
+        #[expect(dead_code, reason = "only read")]
+        listen: String,
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_file_and_line() {
+        let error = parse_toml::<Raw>(Path::new("m.toml"), "listen = \"x\"\n\nlisen = 1\n")
+            .expect_err("unknown");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("m.toml: line 3: unknown field `lisen`"),
+            "{text}"
+        );
+        assert!(!text.contains('\n'));
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_they_stand_in() {
+        assert_eq!(
+            beside(Path::new("/etc/kiosk.toml"), Path::new("token")),
+            Path::new("/etc/token")
+        );
+        assert_eq!(
+            beside(Path::new("/etc/kiosk.toml"), Path::new("/run/token")),
+            Path::new("/run/token")
+        );
+        assert_eq!(
+            beside(Path::new("kiosk.toml"), Path::new("token")),
+            Path::new("token")
+        );
+    }
+
+    #[cfg(feature = "sim")]
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("key");
+        write_secret(&file, "secret\r\n").expect("written");
+        assert_eq!(read_secret(&file).as_deref(), Ok("secret"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("changed");
+        let error = read_secret(&file)
+            .expect_err("readable by others")
+            .to_string();
+        assert!(error.contains("chmod"), "{error}");
+        write_secret(&dir.path().join("empty"), "\n").expect("written");
+        assert!(read_secret(&dir.path().join("empty")).is_err());
+    }
+}

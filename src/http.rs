@@ -1,0 +1,124 @@
+//! Serves a router over HTTP/1.1, with the deadlines that keep slow and broken clients from holding a server.
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long a client may take to send a request's head, and again for its body.
+pub const READ_TIME: Duration = Duration::from_secs(5);
+/// How long open connections may take to end when the server does.
+pub const LEAVE_TIME: Duration = Duration::from_secs(2);
+/// How much of a request's head is read, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Serves `router` until `shutdown`, then lets open requests end.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (stop, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve_one(stream, router.clone(), stopped.clone()));
+                }
+                Err(error) => {
+                    // Out of file descriptors, usually: some will be free in a moment.
+                    tracing::warn!("a connection was not accepted: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    // Without any connection nobody listens, and that is as good.
+    let _ = stop.send(true);
+    let all_left = async { while connections.join_next().await.is_some() {} };
+    if timeout(LEAVE_TIME, all_left).await.is_err() {
+        connections.abort_all();
+    }
+    Ok(())
+}
+
+async fn serve_one(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+    // An answer is one small packet: waiting to fill it only delays it. A socket that refuses is served all the same.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(READ_TIME)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!("a connection ended: {error}");
+    }
+}
+
+/// Why a body was not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotRead {
+    /// Larger than it may be.
+    #[error("the body is too large")]
+    TooLarge,
+    /// It did not come whole within [`READ_TIME`].
+    #[error("the body did not come whole in time")]
+    Incomplete,
+}
+
+/// Reads a body of at most `limit` bytes, in [`READ_TIME`].
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, NotRead> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(NotRead::TooLarge);
+    }
+    match timeout(READ_TIME, Limited::new(body, limit).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(NotRead::TooLarge),
+        Ok(Err(_)) | Err(_) => Err(NotRead::Incomplete),
+    }
+}
+
+/// Ends when the process is asked to: SIGINT or SIGTERM.
+pub async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        // Without handlers the signals end the process by themselves.
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,219 @@
+//! The names of things on the wire and in the books: order numbers, sales, claims, transactions.
+//!
+//! All of them are held inline, so that the kiosk's machine can carry them without allocating. Each type holds
+//! its documented alphabet: a value that exists is well formed.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Up to `N` bytes of text, held inline.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Text<N> {
+    fn new(text: &str, allowed: impl Fn(u8) -> bool) -> Option<Text<N>> {
+        let len = text.len();
+        if len == 0 || len > N || !text.bytes().all(|b| b.is_ascii() && allowed(b)) {
+            return None;
+        }
+        let mut bytes = [0; N];
+        bytes[..len].copy_from_slice(text.as_bytes());
+        Some(Text {
+            bytes,
+            len: len as u8,
+        })
+    }
+
+    fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.bytes[..usize::from(self.len)]).expect("only ASCII is stored")
+    }
+}
+
+/// Declares a name: a newtype over [`Text`] that reads, prints and (de)serialises as that text.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident($max:literal), $rule:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Text<$max>);
+
+        impl $name {
+            /// The name, if `text` is one.
+            pub fn new(text: &str) -> Option<$name> {
+                let check: fn(&str) -> Option<Text<$max>> = $check;
+                check(text).map($name)
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAName;
+
+            fn from_str(text: &str) -> Result<$name, NotAName> {
+                $name::new(text).ok_or(NotAName($rule))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// A text that is not the name it should be; says what would be one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("must be {0}")]
+pub struct NotAName(&'static str);
+
+fn hex32(text: &str) -> Option<Text<32>> {
+    Text::new(text, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).filter(|t| t.len == 32)
+}
+
+name!(
+    /// The merchant's number of one order at the platform (`orderNo`, `out_trade_no`).
+    /// The platform refuses a repeated one. Ours are 32 lower-case hex digits ([`OrderNo::from_random`]).
+    OrderNo(32), "1 to 32 characters of A-Z a-z 0-9 _ -",
+    |text| Text::new(text, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+);
+name!(
+    /// One customer's intent to pay an exact amount; it may have several order numbers.
+    SaleId(32), "32 lower-case hex digits", hex32
+);
+name!(
+    /// One kiosk's claim to dispense one sale, once. A retry carries the same claim.
+    ClaimId(32), "32 lower-case hex digits", hex32
+);
+name!(
+    /// The platform's name of one payment (`transaction_id`).
+    TransactionId(32), "1 to 32 characters of A-Z a-z 0-9 _ -",
+    |text| Text::new(text, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+);
+name!(
+    /// A kiosk's name at the merchant.
+    KioskName(32), "1 to 32 characters of A-Z a-z 0-9 _ - .",
+    |text| Text::new(text, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+);
+name!(
+    /// The address behind a payment QR code. Only `selpay::add_order` makes one, after checking it.
+    ScanUrl(255), "1 to 255 printable ASCII characters",
+    |text| Text::new(text, |b| b.is_ascii_graphic())
+);
+
+/// Sets the version (4) and variant bits of a random UUID, so that the number is one to other software as well.
+fn uuid_v4(random: u128) -> Text<32> {
+    let uuid = random & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62);
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        let nibble = (uuid >> (4 * (31 - place))) as usize & 0xf;
+        *byte = b"0123456789abcdef"[nibble];
+    }
+    Text { bytes, len: 32 }
+}
+
+impl OrderNo {
+    /// A new number: the random UUID (v4) of these random bits.
+    pub fn from_random(random: u128) -> OrderNo {
+        OrderNo(uuid_v4(random))
+    }
+
+    /// The last four characters, for a person to read out.
+    pub fn last_four(&self) -> &str {
+        let text = self.as_str();
+        &text[text.len().saturating_sub(4)..]
+    }
+}
+
+impl SaleId {
+    /// A new sale: the random UUID (v4) of these random bits.
+    pub fn from_random(random: u128) -> SaleId {
+        SaleId(uuid_v4(random))
+    }
+}
+
+impl ClaimId {
+    /// A new claim: the random UUID (v4) of these random bits.
+    pub fn from_random(random: u128) -> ClaimId {
+        ClaimId(uuid_v4(random))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_order_numbers_are_random_uuids_without_dashes() {
+        assert_eq!(
+            OrderNo::from_random(0).as_str(),
+            "00000000000040008000000000000000"
+        );
+        assert_eq!(
+            OrderNo::from_random(u128::MAX).as_str(),
+            "ffffffffffff4fffbfffffffffffffff"
+        );
+        assert_eq!(OrderNo::from_random(0x1234).last_four(), "1234");
+    }
+
+    #[test]
+    fn a_name_outside_its_alphabet_does_not_exist() {
+        assert!(OrderNo::new("pan_test-1470130571085").is_some());
+        for text in [
+            "",
+            "a b",
+            "订单",
+            "a/b",
+            "x&total_fee=1",
+            "123456789012345678901234567890123",
+        ] {
+            assert!(OrderNo::new(text).is_none(), "{text}");
+        }
+        for text in [
+            "ABCDEF00ABCDEF00ABCDEF00ABCDEF00",
+            "abc",
+            "g0000000000000000000000000000000",
+        ] {
+            assert!(SaleId::new(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_plain_text_in_json() {
+        let order = OrderNo::from_random(7);
+        let json = serde_json::to_string(&order).expect("a string");
+        assert_eq!(
+            serde_json::from_str::<OrderNo>(&json).expect("the same"),
+            order
+        );
+        let error = serde_json::from_str::<OrderNo>("\"a b\"").expect_err("a blank is not allowed");
+        assert!(error.to_string().contains("1 to 32 characters"), "{error}");
+    }
+}
