@@ -1,0 +1,259 @@
+//! What a notification says, after its signature was verified.
+//!
+//! Verified is a type: a [`Notification`] can only be read from a [`Verified`], and a `Verified` only comes out of
+//! [`verify`]. Fields that decide something are held to their documented alphabet, because the signed string
+//! `a=1&b=2` is not escaped and could otherwise be split in two ways.
+
+use crate::ids::{OrderNo, TransactionId};
+use crate::selpay::sign::{self, SignKey, Unverified};
+use crate::selpay::xml::Fields;
+
+/// The fields of a message whose signature was verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    fields: Fields,
+    key: usize,
+}
+
+/// Checks the signature; only then can the fields be read.
+pub fn verify(fields: Fields, keys: &[SignKey]) -> Result<Verified, Unverified> {
+    let key = sign::verify(&fields, keys)?;
+    Ok(Verified { fields, key })
+}
+
+/// A verified notification.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notification {
+    /// `status`, `result_code` and `pay_result` are all `"0"`: money was paid.
+    Paid(Payment),
+    /// Something else than a success; a later success still counts.
+    NotPaid(Attempt),
+}
+
+/// One verified payment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Payment {
+    /// The platform's name of it: payments are keyed by this, not by the order number (M5).
+    pub transaction: TransactionId,
+    /// The order number that was paid.
+    pub order: OrderNo,
+    /// `total_fee` in fen, whatever it is. `cash_fee` may be less where the customer had a coupon.
+    pub total: u64,
+    /// `trade_type`: WeChat or Alipay, for people.
+    pub trade_type: Option<String>,
+    /// `time_end`, at +08:00, `yyyyMMddHHmmss`. Recorded, never used to decide.
+    pub time_end: Option<String>,
+}
+
+/// A verified notification of something that is not a payment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// The order number it names, if it names one.
+    pub order: Option<OrderNo>,
+    /// What failed, for people: `status=1 message=…`.
+    pub what: String,
+}
+
+/// A verified message that does not say what it must.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// A mandatory field is missing or empty.
+    #[error("the field {0} is missing")]
+    Missing(&'static str),
+    /// A field is outside its documented alphabet.
+    #[error("the field {0} is not what the platform documents")]
+    Alphabet(&'static str),
+}
+
+impl Verified {
+    /// Which of the keys signed it.
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// The merchant at the platform, `mch_id`.
+    pub fn mch_id(&self) -> Option<&str> {
+        self.text("mch_id")
+    }
+
+    /// Reads what the notification says.
+    ///
+    /// Paid means `status` = `result_code` = `pay_result` = `"0"`, compared as strings, all three.
+    pub fn read(&self) -> Result<Notification, Unreadable> {
+        for name in ["status", "result_code", "pay_result"] {
+            if self.text(name).ok_or(Unreadable::Missing(name))? != "0" {
+                return Ok(Notification::NotPaid(self.attempt()));
+            }
+        }
+        let total = self
+            .text("total_fee")
+            .ok_or(Unreadable::Missing("total_fee"))?;
+        // Fifteen digits are more money than there is, and fit every database.
+        let digits = total.len() <= 15 && total.bytes().all(|b| b.is_ascii_digit());
+        Ok(Notification::Paid(Payment {
+            transaction: self.name("transaction_id", TransactionId::new)?,
+            order: self.name("out_trade_no", OrderNo::new)?,
+            total: total
+                .parse()
+                .ok()
+                .filter(|_| digits)
+                .ok_or(Unreadable::Alphabet("total_fee"))?,
+            trade_type: self.text("trade_type").map(str::to_owned),
+            time_end: self.text("time_end").map(str::to_owned),
+        }))
+    }
+
+    fn attempt(&self) -> Attempt {
+        let told = [
+            "status",
+            "result_code",
+            "pay_result",
+            "message",
+            "err_code",
+            "err_msg",
+            "pay_info",
+        ];
+        let what: Vec<String> = told
+            .iter()
+            .filter_map(|name| Some(format!("{name}={}", self.text(name)?)))
+            .collect();
+        Attempt {
+            order: self.text("out_trade_no").and_then(OrderNo::new),
+            what: what.join(" "),
+        }
+    }
+
+    /// A field's text. An empty field is as good as none: it does not take part in the signature.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.fields
+            .get(name)
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+    }
+
+    fn name<T>(&self, name: &'static str, read: fn(&str) -> Option<T>) -> Result<T, Unreadable> {
+        let text = self.text(name).ok_or(Unreadable::Missing(name))?;
+        read(text).ok_or(Unreadable::Alphabet(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A paid notification with these fields set, or removed where the value is empty; signed and verified.
+    fn verified(changes: &[(&str, &str)]) -> Verified {
+        let mut fields = Fields::new();
+        let usual = [
+            ("status", "0"),
+            ("result_code", "0"),
+            ("pay_result", "0"),
+            ("transaction_id", "T1"),
+            ("out_trade_no", "N1"),
+            ("total_fee", "350"),
+            ("trade_type", "pay.alipay.native"),
+        ];
+        for (name, value) in usual.iter().chain(changes) {
+            fields.insert((*name).to_owned(), (*value).to_owned());
+        }
+        let key = SignKey::new("k").expect("not empty");
+        let sign = sign::signature(&fields, &key);
+        fields.insert("sign".to_owned(), sign);
+        verify(fields, &[key]).expect("signed with that key")
+    }
+
+    #[test]
+    fn a_payment_is_read_whoever_the_customer_paid_with() {
+        let Ok(Notification::Paid(payment)) = verified(&[]).read() else {
+            panic!("paid")
+        };
+        assert_eq!(payment.transaction.as_str(), "T1");
+        assert_eq!(payment.order.as_str(), "N1");
+        assert_eq!(payment.total, 350);
+        assert_eq!(payment.trade_type.as_deref(), Some("pay.alipay.native"));
+    }
+
+    #[test]
+    fn all_three_zeros_are_needed_and_compared_as_text() {
+        for name in ["status", "result_code", "pay_result"] {
+            for value in ["1", "00", "0 ", "+0", "0.0", "SUCCESS"] {
+                let read = verified(&[(name, value)]).read();
+                assert!(
+                    matches!(read, Ok(Notification::NotPaid(_))),
+                    "{name}={value}: {read:?}"
+                );
+            }
+            assert_eq!(
+                verified(&[(name, "")]).read(),
+                Err(Unreadable::Missing(name))
+            );
+        }
+    }
+
+    #[test]
+    fn a_failed_payment_names_its_order_and_its_reason() {
+        let Ok(Notification::NotPaid(attempt)) =
+            verified(&[("result_code", "1"), ("err_code", "SYSTEMERROR")]).read()
+        else {
+            panic!("not paid")
+        };
+        assert_eq!(attempt.order, OrderNo::new("N1"));
+        assert_eq!(
+            attempt.what,
+            "status=0 result_code=1 pay_result=0 err_code=SYSTEMERROR"
+        );
+    }
+
+    #[test]
+    fn a_total_is_digits_only() {
+        for value in [
+            "0.12",
+            "1e2",
+            "+1",
+            " 1",
+            "1 ",
+            "-1",
+            "１",
+            "0x10",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(
+                verified(&[("total_fee", value)]).read(),
+                Err(Unreadable::Alphabet("total_fee")),
+                "{value}"
+            );
+        }
+        assert_eq!(
+            verified(&[("total_fee", "")]).read(),
+            Err(Unreadable::Missing("total_fee"))
+        );
+    }
+
+    #[test]
+    fn a_field_that_could_hide_another_is_refused() {
+        assert_eq!(
+            verified(&[("out_trade_no", "N1&total_fee=1")]).read(),
+            Err(Unreadable::Alphabet("out_trade_no"))
+        );
+        assert_eq!(
+            verified(&[("transaction_id", "T1&x=1")]).read(),
+            Err(Unreadable::Alphabet("transaction_id"))
+        );
+        // The customer's own words may hold anything; they decide nothing.
+        let Ok(Notification::Paid(payment)) = verified(&[("attach", "x&total_fee=1")]).read()
+        else {
+            panic!("paid")
+        };
+        assert_eq!(payment.total, 350);
+    }
+
+    #[test]
+    fn a_coupon_does_not_change_the_total() {
+        let Ok(Notification::Paid(payment)) =
+            verified(&[("cash_fee", "100"), ("coupon_fee", "250")]).read()
+        else {
+            panic!("paid")
+        };
+        assert_eq!(payment.total, 350);
+    }
+}

@@ -1,0 +1,196 @@
+//! The signature of the platform's messages: MD5 over the sorted raw fields and the shared key.
+//!
+//! `sign = HEX(MD5("a=1&b=2&key=" + KEY))` (PROTOCOL.md, Signature). Every received field takes part, known or not;
+//! only `sign` itself and empty values are left out. A key must never be printed: [`SignKey`] has no way to.
+
+use std::fmt;
+
+use md5::{Digest, Md5};
+use subtle::ConstantTimeEq;
+
+use crate::selpay::xml::Fields;
+
+/// A key shared with the platform.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignKey(String);
+
+impl SignKey {
+    /// The key as the platform gave it. An empty key signs nothing: there is none.
+    pub fn new(key: &str) -> Option<SignKey> {
+        (!key.is_empty()).then(|| SignKey(key.to_owned()))
+    }
+}
+
+impl fmt::Debug for SignKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignKey(…)")
+    }
+}
+
+/// Why a message is not verified.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unverified {
+    /// There is no `sign`, or it is empty.
+    #[error("the message is not signed")]
+    Unsigned,
+    /// A `sign_type` other than `MD5`.
+    #[error("the sign_type is not MD5")]
+    SignType,
+    /// None of the keys gives this signature.
+    #[error("the signature does not match any key")]
+    Mismatch,
+}
+
+/// What is signed, without the key: `a=1&b=2`.
+pub fn string_to_sign(fields: &Fields) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        if name != "sign" && !value.is_empty() {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
+    }
+    text
+}
+
+/// The signature of `fields` under `key`: 32 upper-case hex digits.
+pub fn signature(fields: &Fields, key: &SignKey) -> String {
+    let mut digest = Md5::new();
+    digest.update(string_to_sign(fields));
+    digest.update("&key=");
+    digest.update(&key.0);
+    digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect()
+}
+
+/// Checks the message's signature; the index of the key that made it.
+///
+/// Compares in constant time and takes either case of hex, as both are seen.
+pub fn verify(fields: &Fields, keys: &[SignKey]) -> Result<usize, Unverified> {
+    let sign = match fields.get("sign").map(String::as_str) {
+        None | Some("") => return Err(Unverified::Unsigned),
+        Some(sign) => sign.to_ascii_uppercase(),
+    };
+    // Absent or empty means the documented default, MD5.
+    if !matches!(
+        fields.get("sign_type").map_or("", String::as_str),
+        "" | "MD5"
+    ) {
+        return Err(Unverified::SignType);
+    }
+    keys.iter()
+        .position(|key| {
+            signature(fields, key)
+                .as_bytes()
+                .ct_eq(sign.as_bytes())
+                .into()
+        })
+        .ok_or(Unverified::Mismatch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> Fields {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn key(text: &str) -> SignKey {
+        SignKey::new(text).expect("not empty")
+    }
+
+    #[test]
+    fn names_are_joined_in_byte_order_without_sign_and_empty_values() {
+        let fields = fields(&[
+            ("b", "2"),
+            ("B", "1"),
+            ("sign", "X"),
+            ("a", ""),
+            ("zero", "0"),
+            ("sign_type", "MD5"),
+        ]);
+        assert_eq!(string_to_sign(&fields), "B=1&b=2&sign_type=MD5&zero=0");
+    }
+
+    #[test]
+    fn wechats_own_published_example_verifies() {
+        let mut example = fields(&[
+            ("appid", "wxd930ea5d5a258f4f"),
+            ("body", "test"),
+            ("device_info", "1000"),
+            ("mch_id", "10000100"),
+            ("nonce_str", "ibuaiVcKdpRxkhJA"),
+        ]);
+        let keys = [key("wrong"), key("192006250b4c09247ec02edce69f6a2d")];
+        assert_eq!(
+            signature(&example, &keys[1]),
+            "9A0A8659F005D6984697E2CA0A9CF3B7"
+        );
+        example.insert(
+            "sign".to_owned(),
+            "9a0a8659f005d6984697e2ca0a9cf3b7".to_owned(),
+        );
+        assert_eq!(
+            verify(&example, &keys),
+            Ok(1),
+            "either case, any of the keys"
+        );
+        assert_eq!(verify(&example, &keys[..1]), Err(Unverified::Mismatch));
+    }
+
+    #[test]
+    fn every_field_takes_part_known_or_not() {
+        let mut message = fields(&[("total_fee", "350"), ("invented", "yes")]);
+        let sign = signature(&message, &key("k"));
+        message.insert("sign".to_owned(), sign);
+        assert_eq!(verify(&message, &[key("k")]), Ok(0));
+        for (name, value) in [("invented", "no"), ("total_fee", "351"), ("added", "1")] {
+            let mut forged = message.clone();
+            forged.insert(name.to_owned(), value.to_owned());
+            assert_eq!(
+                verify(&forged, &[key("k")]),
+                Err(Unverified::Mismatch),
+                "{name}"
+            );
+        }
+        message.remove("invented");
+        assert_eq!(verify(&message, &[key("k")]), Err(Unverified::Mismatch));
+    }
+
+    #[test]
+    fn an_unsigned_or_otherwise_signed_message_is_not_verified() {
+        let mut message = fields(&[("a", "1")]);
+        assert_eq!(verify(&message, &[key("k")]), Err(Unverified::Unsigned));
+        message.insert("sign".to_owned(), String::new());
+        assert_eq!(verify(&message, &[key("k")]), Err(Unverified::Unsigned));
+        for sign_type in ["HMAC-SHA256", "RSA", "md5"] {
+            message.insert("sign_type".to_owned(), sign_type.to_owned());
+            message.insert("sign".to_owned(), signature(&message, &key("k")));
+            assert_eq!(verify(&message, &[key("k")]), Err(Unverified::SignType));
+        }
+        message.remove("sign_type");
+        message.insert("sign".to_owned(), signature(&message, &key("k")));
+        assert_eq!(
+            verify(&message, &[key("k")]),
+            Ok(0),
+            "an absent sign_type means MD5"
+        );
+    }
+
+    #[test]
+    fn a_key_cannot_be_printed() {
+        assert_eq!(format!("{:?}", key("secret")), "SignKey(…)");
+        assert_eq!(SignKey::new(""), None);
+    }
+}

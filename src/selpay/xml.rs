@@ -1,0 +1,348 @@
+//! Reads a notification's body: one `<xml>` element whose children are the fields, and nothing else.
+//!
+//! Strict on purpose: a signed text must have exactly one reading. So no document type, no processing instruction,
+//! no comment, no attribute, no nested and no repeated element; only the predefined and numeric entities; only UTF-8.
+//! It must never expand, fetch or guess anything.
+
+use std::collections::BTreeMap;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
+
+/// The largest body that is read (PROTOCOL.md, Answers), in bytes.
+pub const MAX_BODY: usize = 16 * 1024;
+
+/// The fields of a message as received, by name in byte order. Nothing in here has been verified.
+pub type Fields = BTreeMap<String, String>;
+
+/// Why a body is not a message.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Malformed {
+    /// Larger than [`MAX_BODY`].
+    #[error("the body is larger than {MAX_BODY} bytes")]
+    Oversized,
+    /// Not UTF-8, or declared to be something else.
+    #[error("the body is not UTF-8")]
+    Encoding,
+    /// Not well-formed XML.
+    #[error("not well-formed XML: {0}")]
+    Syntax(String),
+    /// `<!DOCTYPE …>`: the door of entity attacks.
+    #[error("a document type is not accepted")]
+    DocumentType,
+    /// A processing instruction, a comment, an attribute: nothing the platform sends.
+    #[error("{0} is not accepted")]
+    Foreign(&'static str),
+    /// An element inside a field.
+    #[error("the field {0} has an element inside")]
+    Nested(String),
+    /// The same field twice.
+    #[error("the field {0} occurs twice")]
+    Repeated(String),
+    /// An entity other than the predefined and numeric ones, or a character XML does not allow.
+    #[error("the reference &{0}; is not accepted")]
+    Reference(String),
+    /// Text outside the fields.
+    #[error("text outside the fields")]
+    StrayText,
+    /// The root is missing, has another name, or is followed by something.
+    #[error("the body must be one <xml> element")]
+    Root,
+}
+
+/// Reads the body of a message into its raw fields.
+///
+/// A byte order mark and blanks around the document are tolerated; values are taken as they are, neither trimmed
+/// nor normalised, because the signature covers them so.
+pub fn read(body: &[u8]) -> Result<Fields, Malformed> {
+    if body.len() > MAX_BODY {
+        return Err(Malformed::Oversized);
+    }
+    let text = std::str::from_utf8(body).map_err(|_| Malformed::Encoding)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
+    if !text.chars().all(is_xml_char) {
+        return Err(Malformed::Encoding);
+    }
+    let mut reader = Reader::from_str(text);
+    let mut place = Place::Before { declared: false };
+    let mut fields = Fields::new();
+    loop {
+        let event = reader
+            .read_event()
+            .map_err(|error| Malformed::Syntax(error.to_string()))?;
+        if matches!(event, Event::Eof) {
+            return if matches!(place, Place::After) {
+                Ok(fields)
+            } else {
+                Err(Malformed::Root)
+            };
+        }
+        place = place.after(event, &mut fields)?;
+    }
+}
+
+/// Where in the document the reader is.
+enum Place {
+    Before { declared: bool },
+    Root,
+    Field { name: String, value: String },
+    After,
+}
+
+impl Place {
+    /// Takes one event in; a finished field goes into `fields`.
+    fn after(self, event: Event<'_>, fields: &mut Fields) -> Result<Place, Malformed> {
+        match (self, event) {
+            (_, Event::DocType(_)) => Err(Malformed::DocumentType),
+            (_, Event::PI(_)) => Err(Malformed::Foreign("a processing instruction")),
+            (_, Event::Comment(_)) => Err(Malformed::Foreign("a comment")),
+
+            (Place::Before { declared: false }, Event::Decl(declaration)) => {
+                check_encoding(&declaration)?;
+                Ok(Place::Before { declared: true })
+            }
+            (Place::Before { .. }, Event::Start(start)) if field_name(&start)? == "xml" => {
+                Ok(Place::Root)
+            }
+            (Place::Before { .. }, Event::Empty(start)) if field_name(&start)? == "xml" => {
+                Ok(Place::After)
+            }
+
+            (Place::Root, Event::Start(start)) => Ok(Place::Field {
+                name: field_name(&start)?,
+                value: String::new(),
+            }),
+            (Place::Root, Event::Empty(start)) => {
+                keep(fields, field_name(&start)?, String::new())?;
+                Ok(Place::Root)
+            }
+            (Place::Root, Event::End(_)) => Ok(Place::After),
+
+            (Place::Field { name, mut value }, Event::Text(text)) => {
+                value.push_str(&text.decode().map_err(|_| Malformed::Encoding)?);
+                Ok(Place::Field { name, value })
+            }
+            (Place::Field { name, mut value }, Event::CData(text)) => {
+                value.push_str(&text.decode().map_err(|_| Malformed::Encoding)?);
+                Ok(Place::Field { name, value })
+            }
+            (Place::Field { name, mut value }, Event::GeneralRef(reference)) => {
+                value.push(resolve(&reference)?);
+                Ok(Place::Field { name, value })
+            }
+            (Place::Field { name, value }, Event::End(_)) => {
+                keep(fields, name, value)?;
+                Ok(Place::Root)
+            }
+            (Place::Field { name, .. }, Event::Start(_) | Event::Empty(_)) => {
+                Err(Malformed::Nested(name))
+            }
+
+            // Blanks between elements mean nothing; anything else there would be signed by nobody.
+            (place @ (Place::Before { .. } | Place::Root), Event::Text(text)) => {
+                if text.iter().all(u8::is_ascii_whitespace) {
+                    Ok(place)
+                } else {
+                    Err(Malformed::StrayText)
+                }
+            }
+            (Place::Root, Event::CData(_) | Event::GeneralRef(_)) => Err(Malformed::StrayText),
+            (Place::Field { .. } | Place::Root, _) => Err(Malformed::Foreign("a late declaration")),
+            (Place::Before { .. } | Place::After, _) => Err(Malformed::Root),
+        }
+    }
+}
+
+fn keep(fields: &mut Fields, name: String, value: String) -> Result<(), Malformed> {
+    if fields.contains_key(&name) {
+        return Err(Malformed::Repeated(name));
+    }
+    fields.insert(name, value);
+    Ok(())
+}
+
+fn field_name(start: &BytesStart<'_>) -> Result<String, Malformed> {
+    if !start.attributes_raw().trim_ascii().is_empty() {
+        return Err(Malformed::Foreign("an attribute"));
+    }
+    let name = std::str::from_utf8(start.name().into_inner()).map_err(|_| Malformed::Encoding)?;
+    let simple = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if name.is_empty() || !name.bytes().all(simple) {
+        return Err(Malformed::Foreign(
+            "an element name beyond A-Z a-z 0-9 _ - .",
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn check_encoding(declaration: &BytesDecl<'_>) -> Result<(), Malformed> {
+    match declaration.encoding() {
+        None => Ok(()),
+        Some(Ok(name)) if name.eq_ignore_ascii_case(b"utf-8") => Ok(()),
+        Some(_) => Err(Malformed::Encoding),
+    }
+}
+
+fn resolve(reference: &BytesRef<'_>) -> Result<char, Malformed> {
+    let name = reference.decode().map_err(|_| Malformed::Encoding)?;
+    let refused = || Malformed::Reference(name.chars().take(32).collect());
+    match &*name {
+        "amp" => Ok('&'),
+        "lt" => Ok('<'),
+        "gt" => Ok('>'),
+        "quot" => Ok('"'),
+        "apos" => Ok('\''),
+        _ => match reference.resolve_char_ref() {
+            Ok(Some(c)) if is_xml_char(c) => Ok(c),
+            _ => Err(refused()),
+        },
+    }
+}
+
+/// Whether XML 1.0 allows the character at all.
+fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(body: &str) -> Result<Vec<(String, String)>, Malformed> {
+        read(body.as_bytes()).map(|fields| fields.into_iter().collect())
+    }
+
+    fn one(value: &str) -> Result<Vec<(String, String)>, Malformed> {
+        Ok(vec![("a".to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn values_are_read_as_they_are() {
+        assert_eq!(fields("<xml><a>1</a></xml>"), one("1"));
+        assert_eq!(fields("<xml><a> 1\n</a></xml>"), one(" 1\n"), "not trimmed");
+        assert_eq!(fields("<xml><a><![CDATA[<&>]]></a></xml>"), one("<&>"));
+        assert_eq!(fields("<xml><a>x<![CDATA[y]]>z</a></xml>"), one("xyz"));
+        assert_eq!(
+            fields("<xml><a>&amp;&lt;&gt;&quot;&apos;&#20803;&#x5143;</a></xml>"),
+            one("&<>\"'元元")
+        );
+        assert_eq!(
+            fields("<xml><a>%20+</a></xml>"),
+            one("%20+"),
+            "no URL decoding"
+        );
+        assert_eq!(fields("<xml><a/></xml>"), one(""));
+        assert_eq!(fields("<xml><a></a></xml>"), one(""));
+        assert_eq!(fields("<xml/>"), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_blanks_around_are_tolerated() {
+        assert_eq!(
+            fields(
+                "\u{feff}\r\n <?xml version=\"1.0\" encoding=\"utf-8\"?>\n<xml> <a>1</a>\n</xml>\n\n"
+            ),
+            one("1")
+        );
+    }
+
+    #[test]
+    fn a_document_type_is_refused_wherever_it_stands() {
+        let entity = "<!DOCTYPE xml [<!ENTITY x SYSTEM \"file:///etc/passwd\">]>";
+        assert_eq!(
+            fields(&format!("{entity}<xml><a>&x;</a></xml>")),
+            Err(Malformed::DocumentType)
+        );
+        assert_eq!(
+            fields(&format!(
+                "<?xml version=\"1.0\"?>{entity}<xml><a>1</a></xml>"
+            )),
+            Err(Malformed::DocumentType)
+        );
+        assert!(fields(&format!("<xml>{entity}<a>1</a></xml>")).is_err());
+        assert_eq!(
+            fields("<xml><a>&x;</a></xml>"),
+            Err(Malformed::Reference("x".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_text_with_two_readings_is_refused() {
+        for (body, why) in [
+            (
+                "<xml><a>1</a><a>2</a></xml>",
+                Malformed::Repeated("a".to_owned()),
+            ),
+            (
+                "<xml><a>1</a><a/></xml>",
+                Malformed::Repeated("a".to_owned()),
+            ),
+            (
+                "<xml><a><b>1</b></a></xml>",
+                Malformed::Nested("a".to_owned()),
+            ),
+            ("<xml><a>1<b/></a></xml>", Malformed::Nested("a".to_owned())),
+            (
+                "<xml><a>1<!-- -->2</a></xml>",
+                Malformed::Foreign("a comment"),
+            ),
+            (
+                "<xml><!-- --><a>1</a></xml>",
+                Malformed::Foreign("a comment"),
+            ),
+            (
+                "<xml><?php ?><a>1</a></xml>",
+                Malformed::Foreign("a processing instruction"),
+            ),
+            (
+                "<xml><a b=\"1\">1</a></xml>",
+                Malformed::Foreign("an attribute"),
+            ),
+            ("<xml>1<a>1</a></xml>", Malformed::StrayText),
+            ("<xml><![CDATA[1]]><a>1</a></xml>", Malformed::StrayText),
+            ("<xml><a>1</a></xml><xml/>", Malformed::Root),
+            ("<xml><a>1</a></xml>x", Malformed::Root),
+            ("x<xml><a>1</a></xml>", Malformed::StrayText),
+            ("<html><a>1</a></html>", Malformed::Root),
+            ("", Malformed::Root),
+            ("<xml><a>1</a>", Malformed::Root),
+        ] {
+            assert_eq!(fields(body), Err(why), "{body}");
+        }
+    }
+
+    #[test]
+    fn broken_xml_is_refused() {
+        for body in [
+            "<xml><a>1</b></xml>",
+            "<xml><a>1</xml>",
+            "<xml",
+            "<xml><a>&#0;</a></xml>",
+            "<xml><a>&#xD800;</a></xml>",
+            "<xml><a>& b</a></xml>",
+            "{}",
+        ] {
+            assert!(fields(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_utf_8_is_read() {
+        assert_eq!(
+            read(b"<xml><a>\xd6\xd0</a></xml>"),
+            Err(Malformed::Encoding)
+        );
+        assert_eq!(read(b"<xml><a>\x01</a></xml>"), Err(Malformed::Encoding));
+        assert_eq!(
+            fields("<?xml version=\"1.0\" encoding=\"GBK\"?><xml/>"),
+            Err(Malformed::Encoding)
+        );
+    }
+
+    #[test]
+    fn an_oversized_body_is_not_even_looked_at() {
+        assert_eq!(read(&vec![0xff; MAX_BODY + 1]), Err(Malformed::Oversized));
+        let filler = "x".repeat(MAX_BODY - "<xml><a></a></xml>".len());
+        assert!(read(format!("<xml><a>{filler}</a></xml>").as_bytes()).is_ok());
+    }
+}
