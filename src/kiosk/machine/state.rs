@@ -1,0 +1,250 @@
+//! The machine's states. Each carries exactly its data, deadlines included; what shows and when to wake follow from it.
+
+use core::time::Duration;
+
+use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
+use crate::kiosk::machine::amount::{Refusal, Typed};
+use crate::kiosk::machine::instant::Instant;
+use crate::kiosk::machine::owed::Backoff;
+use crate::kiosk::machine::screen::{self, Doing, Failure, Outage, Remark, Screen};
+use crate::kiosk::machine::{GLAD_TIME, SORRY_TIME, TYPING_TIME};
+use crate::money::Fen;
+
+/// Where the kiosk is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it, held inline because nothing here allocates"
+)]
+pub enum State {
+    /// Before the first sale: what is left from before the last power cut is settled first.
+    Starting(Starting),
+    /// An amount is being typed, or nothing is.
+    Typing(Typing),
+    /// A number is on its way to the merchant and then to the platform.
+    Placing(Placing),
+    /// The code shows; the merchant is asked until the sale is paid.
+    Paying(Paying),
+    /// The sale is being closed.
+    Leaving(Leaving),
+    /// The merchant said "paid"; the claim is under way.
+    Claiming(Claiming),
+    /// The claim is granted, Start is on disk, the relay moves.
+    Vending(Sale, ClaimId),
+    /// How it ended is shown.
+    Telling(Telling),
+    /// The journal cannot be written: nothing is done any more.
+    Halted,
+}
+
+/// One customer's intent to pay an exact amount.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sale {
+    pub id: SaleId,
+    pub total: Fen,
+    /// Every number it has had. All of them stay live.
+    pub orders: heapless::Vec<OrderNo, 8>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Starting {
+    /// The question about unsettled sales.
+    pub backoff: Backoff,
+    /// Whether the merchant has answered it.
+    pub answered: bool,
+    /// What is wrong, if the first attempt failed.
+    pub trouble: Option<Outage>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Typing {
+    pub typed: Typed,
+    pub refused: Option<(Refusal, Instant)>,
+    pub clear_at: Instant,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placing {
+    pub sale: Sale,
+    pub order: OrderNo,
+    /// The code that showed before, where this is a regeneration.
+    pub earlier: Option<Paying>,
+    /// The customer wants to leave as soon as the call under way has ended.
+    pub cancelled: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Paying {
+    pub sale: Sale,
+    pub order: OrderNo,
+    pub url: ScanUrl,
+    pub ends_at: Instant,
+    pub poll: Backoff,
+    pub remark: Option<(Remark, Instant)>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leaving {
+    pub sale: Sale,
+    pub why: screen::Leaving,
+    pub since: Instant,
+    pub backoff: Backoff,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claiming {
+    pub sale: Sale,
+    pub claim: ClaimId,
+    pub since: Instant,
+    pub backoff: Backoff,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Telling {
+    pub screen: Screen,
+    pub until: Instant,
+    /// What `#` sells again.
+    pub again: Option<Fen>,
+}
+
+impl State {
+    pub fn starting(now: Instant, trouble: Option<Outage>) -> State {
+        let mut backoff = Backoff::due(now);
+        if trouble.is_some() {
+            // The merchant has just refused us: asking again at once would only be refused again.
+            backoff.due_at = Some(now + Duration::from_secs(5));
+        }
+        State::Starting(Starting {
+            backoff,
+            answered: false,
+            trouble,
+        })
+    }
+
+    pub fn typing(now: Instant) -> State {
+        State::Typing(Typing::empty(now))
+    }
+
+    pub fn screen(&self, now: Instant, pay_time: Duration) -> Screen {
+        let one_moment = |doing, sale: &Sale| Screen::OneMoment {
+            doing,
+            total: Some(sale.total),
+        };
+        match self {
+            State::Starting(Starting {
+                trouble: Some(why), ..
+            }) => Screen::OutOfService { why: *why },
+            State::Starting(_) => Screen::OneMoment {
+                doing: Doing::Starting,
+                total: None,
+            },
+            State::Typing(typing) => Screen::Amount {
+                typed: typing.typed.clone(),
+                refused: typing.refused.map(|(refusal, _)| refusal),
+            },
+            State::Placing(placing) => one_moment(Doing::Placing, &placing.sale),
+            State::Paying(paying) => Screen::Pay {
+                total: paying.sale.total,
+                url: paying.url,
+                order: paying.order,
+                seconds_left: (paying.ends_at - now).as_millis().div_ceil(1000) as u32,
+                seconds: pay_time.as_secs() as u32,
+                remark: paying.remark.map(|(remark, _)| remark),
+            },
+            State::Leaving(leaving) => one_moment(Doing::Closing, &leaving.sale),
+            State::Claiming(claiming) => one_moment(Doing::Claiming, &claiming.sale),
+            State::Vending(sale, _) => Screen::Paid { total: sale.total },
+            State::Telling(telling) => telling.screen.clone(),
+            State::Halted => Screen::OutOfService {
+                why: Outage::Journal,
+            },
+        }
+    }
+
+    pub fn wake_at(&self) -> Option<Instant> {
+        let earliest = |times: &[Option<Instant>]| times.iter().flatten().min().copied();
+        match self {
+            State::Starting(starting) => starting.backoff.due_at,
+            State::Typing(typing) => {
+                let clear_at = (!typing.typed.is_empty()).then_some(typing.clear_at);
+                earliest(&[clear_at, typing.refused.map(|(_, until)| until)])
+            }
+            State::Paying(paying) => earliest(&[
+                Some(paying.ends_at),
+                paying.poll.due_at,
+                paying.remark.map(|(_, until)| until),
+            ]),
+            State::Leaving(leaving) => leaving.backoff.due_at,
+            State::Claiming(claiming) => claiming.backoff.due_at,
+            State::Telling(telling) => Some(telling.until),
+            State::Placing(_) | State::Vending(..) | State::Halted => None,
+        }
+    }
+}
+
+impl Sale {
+    pub fn new(id: SaleId, total: Fen) -> Sale {
+        Sale {
+            id,
+            total,
+            orders: heapless::Vec::new(),
+        }
+    }
+}
+
+impl Typing {
+    pub fn empty(now: Instant) -> Typing {
+        Typing {
+            typed: Typed::default(),
+            refused: None,
+            clear_at: now + TYPING_TIME,
+        }
+    }
+
+    /// The same some time later: signs go away, and so does an amount that nobody confirms.
+    pub fn at(mut self, now: Instant) -> Typing {
+        self.refused.take_if(|(_, until)| now >= *until);
+        if now >= self.clear_at {
+            Typing::empty(now)
+        } else {
+            self
+        }
+    }
+}
+
+impl Telling {
+    pub fn glad(screen: Screen, now: Instant) -> State {
+        State::Telling(Telling {
+            screen,
+            until: now + GLAD_TIME,
+            again: None,
+        })
+    }
+
+    /// Bad news. The reference is told where something may have been paid; where nothing can have been, `#` tries again.
+    pub fn sorry(sale: &Sale, what: Failure, now: Instant) -> State {
+        let unpaid = matches!(what, Failure::NoAnswer | Failure::Refused);
+        let reference = sale.orders.last().copied().filter(|_| !unpaid);
+        let screen = Screen::CouldNot {
+            what,
+            total: sale.total,
+            reference,
+        };
+        State::Telling(Telling {
+            screen,
+            until: now + SORRY_TIME,
+            again: unpaid.then_some(sale.total),
+        })
+    }
+
+    /// Whether a stray key must not take the screen away: there is a reference on it.
+    pub fn must_be_read(&self) -> bool {
+        matches!(
+            self.screen,
+            Screen::CouldNot {
+                reference: Some(_),
+                ..
+            }
+        )
+    }
+}

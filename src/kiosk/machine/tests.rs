@@ -1,0 +1,928 @@
+//! Sales as stories: what the customer does, what the others answer, and what the relay does about it.
+
+use super::effect::{Effect, Fact};
+use super::event::{Unsettled, UnsettledSale};
+use super::screen::Doing;
+use super::*;
+use crate::ids::ScanUrl;
+
+/// A kiosk on a bench: the machine, a clock in our hand, and everything it has wanted.
+struct Bench {
+    machine: Machine,
+    now: Instant,
+    draws: u128,
+    /// Effects that nobody has answered yet.
+    wanted: Vec<Effect>,
+    /// Everything there ever was, in order.
+    history: Vec<Effect>,
+}
+
+fn fen(amount: u32) -> Fen {
+    Fen::new(amount).expect("an amount")
+}
+
+fn settings() -> Settings {
+    Settings {
+        max_total: fen(100_000),
+        pay_time: Duration::from_secs(120),
+        language: Language::Zh,
+    }
+}
+
+fn url() -> ScanUrl {
+    ScanUrl::new("https://up.selpay.cn/#/pages/rt/index?appKey=k&no=n").expect("an address")
+}
+
+impl Bench {
+    /// A kiosk that waits for an amount.
+    fn ready() -> Bench {
+        Bench {
+            machine: Machine::ready(settings()),
+            now: Instant::default(),
+            draws: 0,
+            wanted: vec![],
+            history: vec![],
+        }
+    }
+
+    /// A kiosk that starts with this journal.
+    fn starts_with(journal: &[Record]) -> Bench {
+        let (machine, effects) =
+            Machine::resume(settings(), Instant::default(), journal.iter().copied())
+                .expect("possible");
+        let mut bench = Bench {
+            machine,
+            now: Instant::default(),
+            draws: 0,
+            wanted: vec![],
+            history: vec![],
+        };
+        bench.take(effects);
+        bench.happens(Event::Dispenser { ready: true })
+    }
+
+    /// A kiosk that shows the code of a sale of 3.50.
+    fn shows_code() -> Bench {
+        let mut bench = Bench::ready()
+            .types("3.50#")
+            .registered(Ok(()))
+            .added(Ok(url()));
+        assert_eq!(bench.screen_name(), "pay");
+        bench.history.clear();
+        bench
+    }
+
+    fn take(&mut self, effects: Effects) {
+        self.wanted.extend(
+            effects
+                .iter()
+                .filter(|effect| !matches!(effect, Effect::Record(_) | Effect::Ignored(_))),
+        );
+        self.history.extend(effects);
+    }
+
+    fn happens(mut self, event: Event) -> Bench {
+        let effects = self.machine.step(self.now, event, &mut || {
+            self.draws += 1;
+            self.draws
+        });
+        self.take(effects);
+        self
+    }
+
+    fn types(self, keys: &str) -> Bench {
+        keys.chars()
+            .filter_map(Key::from_char)
+            .fold(self, |bench, key| bench.happens(Event::Key(key)))
+    }
+
+    /// Time passes, and the machine is woken whenever it wants to be.
+    fn waits(mut self, time: Duration) -> Bench {
+        let until = self.now + time;
+        while let Some(wake_at) = self.machine.wake_at().filter(|wake_at| *wake_at <= until) {
+            assert!(
+                wake_at >= self.now || self.history.len() < 1000,
+                "it must not spin"
+            );
+            self.now = self.now.max(wake_at);
+            self = self.happens(Event::Woke);
+        }
+        self.now = until;
+        self
+    }
+
+    fn seconds(self, seconds: u64) -> Bench {
+        self.waits(Duration::from_secs(seconds))
+    }
+
+    /// Takes the oldest wanted effect that `pick` finds out of the list.
+    fn answers<T>(&mut self, pick: impl Fn(&Effect) -> Option<T>) -> T {
+        let place = self.wanted.iter().position(|effect| pick(effect).is_some());
+        let Some(place) = place else {
+            panic!("nobody asked for that; wanted are {:?}", self.wanted)
+        };
+        pick(&self.wanted.remove(place)).expect("just found")
+    }
+
+    fn registered(mut self, result: Result<(), NoReply>) -> Bench {
+        let order = self.answers(|effect| {
+            if let Effect::Register { order, .. } = effect {
+                Some(*order)
+            } else {
+                None
+            }
+        });
+        self.happens(Event::Registered { order, result })
+    }
+
+    fn added(mut self, result: Result<ScanUrl, NotAdded>) -> Bench {
+        let order = self.answers(|effect| {
+            if let Effect::AddOrder { order, .. } = effect {
+                Some(*order)
+            } else {
+                None
+            }
+        });
+        self.happens(Event::Added { order, result })
+    }
+
+    fn polled(mut self, result: Result<SaleStatus, NoReply>) -> Bench {
+        if !self
+            .wanted
+            .iter()
+            .any(|effect| matches!(effect, Effect::Poll { .. }))
+        {
+            self = self.waits(POLL_EVERY);
+        }
+        let sale = self.answers(|effect| {
+            if let Effect::Poll { sale, .. } = effect {
+                Some(*sale)
+            } else {
+                None
+            }
+        });
+        self.happens(Event::Polled { sale, result })
+    }
+
+    fn claimed(mut self, result: Result<(), NoReply>) -> Bench {
+        let sale = self.answers(|effect| {
+            if let Effect::Claim { sale, .. } = effect {
+                Some(*sale)
+            } else {
+                None
+            }
+        });
+        self.happens(Event::Claimed { sale, result })
+    }
+
+    fn closed(mut self, result: Result<(), NoReply>) -> Bench {
+        let sale = self.answers(|effect| {
+            if let Effect::Close { sale } = effect {
+                Some(*sale)
+            } else {
+                None
+            }
+        });
+        self.happens(Event::Closed { sale, result })
+    }
+
+    fn vended(mut self, outcome: Outcome) -> Bench {
+        let sale = self.answers(|effect| {
+            if let Effect::Pulse { sale, .. } = effect {
+                Some(*sale)
+            } else {
+                None
+            }
+        });
+        self.happens(Event::Vended { sale, outcome })
+    }
+
+    fn reported(mut self, result: Result<(), NoReply>) -> Bench {
+        let sale = self.answers(|effect| {
+            if let Effect::Report { sale, .. } = effect {
+                Some(*sale)
+            } else {
+                None
+            }
+        });
+        self.happens(Event::Reported { sale, result })
+    }
+
+    fn unsettled(mut self, result: Result<Unsettled, NoReply>) -> Bench {
+        self.answers(|effect| matches!(effect, Effect::AskUnsettled).then_some(()));
+        self.happens(Event::Unsettled(result))
+    }
+
+    fn screen(&self) -> Screen {
+        self.machine.screen(self.now)
+    }
+
+    fn screen_name(&self) -> &'static str {
+        self.screen().name()
+    }
+
+    fn pulses(&self) -> usize {
+        self.history
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Pulse { .. }))
+            .count()
+    }
+
+    fn wants(&self, what: impl Fn(&Effect) -> bool) -> bool {
+        self.wanted.iter().any(what)
+    }
+
+    fn facts(&self) -> Vec<&'static str> {
+        let name = |effect: &Effect| match effect {
+            Effect::Record(record) => Some(match record.fact {
+                Fact::Sale(_) => "sale",
+                Fact::Order(_) => "order",
+                Fact::Claim(_) => "claim",
+                Fact::Start => "start",
+                Fact::Done(_) => "done",
+                Fact::Closing => "closing",
+                Fact::Settled => "settled",
+            }),
+            Effect::Register { .. } => Some("REGISTER"),
+            Effect::AddOrder { .. } => Some("ADD"),
+            Effect::Claim { .. } => Some("CLAIM"),
+            Effect::Pulse { .. } => Some("PULSE"),
+            Effect::Report { .. } => Some("REPORT"),
+            Effect::Close { .. } => Some("CLOSE"),
+            _ => None,
+        };
+        self.history.iter().filter_map(name).collect()
+    }
+
+    fn told(&self) -> Failure {
+        match self.screen() {
+            Screen::CouldNot { what, .. } => what,
+            other => panic!("the screen is {other:?}"),
+        }
+    }
+
+    fn reference(&self) -> Option<OrderNo> {
+        match self.screen() {
+            Screen::CouldNot { reference, .. } => reference,
+            other => panic!("the screen is {other:?}"),
+        }
+    }
+}
+
+const GONE: Result<(), NoReply> = Err(NoReply::NoAnswer);
+
+fn refused<T>(status: SaleStatus) -> Result<T, NoReply> {
+    Err(NoReply::Refused(Some(status)))
+}
+
+#[test]
+fn a_whole_sale_writes_down_each_promise_before_it_acts() {
+    let bench = Bench::ready()
+        .types("3.50#")
+        .registered(Ok(()))
+        .added(Ok(url()))
+        .polled(Ok(SaleStatus::Open))
+        .polled(Ok(SaleStatus::Paid))
+        .claimed(Ok(()));
+    assert_eq!(
+        bench.screen(),
+        Screen::Paid { total: fen(350) },
+        "paid is only said once it is claimed"
+    );
+    let bench = bench.vended(Outcome::Dispensed);
+    assert_eq!(bench.screen(), Screen::ThankYou { total: fen(350) });
+    let bench = bench.reported(Ok(())).seconds(10);
+    assert_eq!(bench.screen_name(), "amount");
+    assert!(bench.machine.is_idle());
+    let story = [
+        "sale", "order", "REGISTER", "ADD", "claim", "CLAIM", "start", "PULSE", "done", "REPORT",
+        "settled",
+    ];
+    assert_eq!(bench.facts(), story);
+}
+
+#[test]
+fn every_refused_key_shows_a_sign_for_a_while() {
+    let bench = Bench::ready().types("3.505");
+    let Screen::Amount { typed, refused } = bench.screen() else {
+        panic!("an amount")
+    };
+    assert_eq!(
+        (typed.as_str(), refused),
+        ("3.50", Some(amount::Refusal::ThirdDecimal))
+    );
+    let bench = bench.seconds(2);
+    assert!(matches!(
+        bench.screen(),
+        Screen::Amount { refused: None, .. }
+    ));
+    let bench = bench.types("C#");
+    assert!(matches!(
+        bench.screen(),
+        Screen::Amount {
+            refused: Some(amount::Refusal::Zero),
+            ..
+        }
+    ));
+    assert!(bench.wanted.is_empty(), "nothing was ordered");
+    let bench = bench.types("99999");
+    assert!(
+        matches!(bench.screen(), Screen::Amount { refused: Some(amount::Refusal::TooMuch(max)), .. } if max == fen(100_000))
+    );
+}
+
+#[test]
+fn an_amount_that_nobody_confirms_goes_away() {
+    let bench = Bench::ready().types("3.5").seconds(61);
+    assert!(matches!(bench.screen(), Screen::Amount { typed, .. } if typed.is_empty()));
+    assert_eq!(bench.machine.wake_at(), None, "an idle kiosk sleeps");
+}
+
+#[test]
+fn the_language_changes_at_any_time_and_nothing_else_does() {
+    let bench = Bench::shows_code().types("L");
+    assert_eq!(bench.machine.language(), Language::En);
+    assert_eq!(bench.screen_name(), "pay");
+    assert_eq!(bench.types("L").machine.language(), Language::Zh);
+}
+
+#[test]
+fn no_code_shows_before_the_merchant_holds_the_order() {
+    let bench = Bench::ready().types("1#");
+    assert!(!bench.wants(|effect| matches!(effect, Effect::AddOrder { .. })));
+    assert_eq!(
+        bench.screen(),
+        Screen::OneMoment {
+            doing: Doing::Placing,
+            total: Some(fen(100))
+        }
+    );
+    let bench = bench.registered(GONE);
+    assert!(!bench.wants(|effect| matches!(effect, Effect::AddOrder { .. })));
+    assert_eq!(
+        (bench.told(), bench.reference()),
+        (Failure::NoAnswer, None),
+        "nothing can have been paid"
+    );
+    assert!(
+        bench.wants(|effect| matches!(effect, Effect::Close { .. })),
+        "it may be registered all the same"
+    );
+}
+
+#[test]
+fn no_code_shows_while_the_dispenser_is_not_ready() {
+    let bench = Bench::ready().happens(Event::Dispenser { ready: false });
+    assert_eq!(
+        bench.screen(),
+        Screen::OutOfService {
+            why: Outage::Dispenser
+        }
+    );
+    let bench = bench.types("1#");
+    assert!(bench.wanted.is_empty());
+    let bench = bench
+        .happens(Event::Dispenser { ready: true })
+        .types("1#")
+        .registered(Ok(()));
+    let bench = bench
+        .happens(Event::Dispenser { ready: false })
+        .added(Ok(url()));
+    assert_eq!(bench.screen_name(), "could-not");
+    assert!(bench.wants(|effect| matches!(effect, Effect::Close { .. })));
+}
+
+#[test]
+fn what_could_not_be_placed_is_tried_again_with_one_key() {
+    for (failure, told) in [
+        (NotAdded::NoAnswer, Failure::NoAnswer),
+        (NotAdded::Refused, Failure::Refused),
+    ] {
+        let bench = Bench::ready()
+            .types("3.50#")
+            .registered(Ok(()))
+            .added(Err(failure));
+        assert_eq!((bench.told(), bench.reference()), (told, None));
+        let bench = bench.closed(Ok(())).types("#");
+        let totals: Vec<Fen> = bench
+            .history
+            .iter()
+            .filter_map(|effect| {
+                if let Effect::Register { total, .. } = effect {
+                    Some(*total)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        assert_eq!(totals, [fen(350), fen(350)]);
+        let bench = bench.registered(Ok(())).added(Ok(url()));
+        assert_eq!(bench.screen_name(), "pay");
+    }
+}
+
+#[test]
+fn the_next_customer_just_types() {
+    let bench = Bench::shows_code().types("C").closed(Ok(()));
+    assert_eq!(
+        bench.screen(),
+        Screen::NotPaid {
+            why: Leaving::Cancelled
+        }
+    );
+    let bench = bench.types("7");
+    assert!(matches!(bench.screen(), Screen::Amount { typed, .. } if typed.as_str() == "7"));
+}
+
+#[test]
+fn regenerating_keeps_the_sale_and_every_number_of_it() {
+    let bench = Bench::shows_code().types("R");
+    assert_eq!(bench.facts(), ["order", "REGISTER"]);
+    let bench = bench.registered(Ok(())).added(Ok(url()));
+    assert_eq!(bench.screen_name(), "pay");
+    let bench = bench
+        .polled(Ok(SaleStatus::Paid))
+        .claimed(Ok(()))
+        .vended(Outcome::Dispensed);
+    assert_eq!(bench.pulses(), 1);
+}
+
+#[test]
+fn a_code_that_cannot_be_regenerated_stays() {
+    for result in [GONE, refused(SaleStatus::Paid)] {
+        let bench = Bench::shows_code().types("R").registered(result);
+        assert!(matches!(
+            bench.screen(),
+            Screen::Pay {
+                remark: Some(Remark::NoNewCode),
+                ..
+            }
+        ));
+        let bench = bench.waits(Duration::ZERO);
+        assert!(
+            bench.wants(|effect| matches!(effect, Effect::Poll { .. })),
+            "what it is now is asked at once"
+        );
+        let bench = bench.polled(Ok(SaleStatus::Paid)).claimed(Ok(()));
+        assert_eq!(bench.pulses(), 1);
+    }
+}
+
+#[test]
+fn a_sale_has_a_bounded_number_of_codes() {
+    let mut bench = Bench::shows_code();
+    for _ in 1..8 {
+        bench = bench.types("R").registered(Ok(())).added(Ok(url()));
+    }
+    let bench = bench.types("R");
+    assert!(matches!(
+        bench.screen(),
+        Screen::Pay {
+            remark: Some(Remark::TooManyCodes),
+            ..
+        }
+    ));
+    let bench = bench.seconds(6);
+    assert!(matches!(bench.screen(), Screen::Pay { remark: None, .. }));
+}
+
+#[test]
+fn the_countdown_ends_and_closes() {
+    let bench = Bench::shows_code();
+    assert!(matches!(
+        bench.screen(),
+        Screen::Pay {
+            seconds_left: 120,
+            seconds: 120,
+            ..
+        }
+    ));
+    let bench = bench.seconds(119);
+    assert!(matches!(
+        bench.screen(),
+        Screen::Pay {
+            seconds_left: 1,
+            ..
+        }
+    ));
+    let bench = bench.seconds(1);
+    assert_eq!(bench.facts(), ["closing", "CLOSE"]);
+    let bench = bench.closed(Ok(()));
+    assert_eq!(
+        bench.screen(),
+        Screen::NotPaid {
+            why: Leaving::TimedOut
+        }
+    );
+    assert_eq!(bench.pulses(), 0);
+}
+
+#[test]
+fn a_payment_just_before_the_close_still_gets_its_goods() {
+    let bench = Bench::shows_code()
+        .types("C")
+        .closed(refused(SaleStatus::Paid))
+        .claimed(Ok(()))
+        .vended(Outcome::Dispensed);
+    assert_eq!(bench.pulses(), 1);
+    assert_eq!(bench.screen_name(), "thank-you");
+}
+
+#[test]
+fn whoever_paid_and_left_gets_the_money_back_not_the_next_customer_the_goods() {
+    let mut bench = Bench::shows_code().types("C");
+    for _ in 0..4 {
+        bench = bench.closed(GONE).seconds(5);
+    }
+    assert_eq!(bench.told(), Failure::InDoubt);
+    let bench = bench.closed(refused(SaleStatus::Paid));
+    assert_eq!(
+        bench.facts().last(),
+        Some(&"settled"),
+        "the merchant expires it"
+    );
+    assert!(!bench.wants(|effect| matches!(effect, Effect::Claim { .. })));
+    assert_eq!(bench.pulses(), 0);
+}
+
+#[test]
+fn a_merchant_that_falls_silent_is_told_and_asked_less_and_less() {
+    let bench = Bench::shows_code().polled(Err(NoReply::NoAnswer));
+    assert!(matches!(
+        bench.screen(),
+        Screen::Pay {
+            remark: Some(Remark::Unconnected),
+            ..
+        }
+    ));
+    let before = bench.now;
+    let bench = bench
+        .seconds(1)
+        .polled(Err(NoReply::NoAnswer))
+        .seconds(10)
+        .polled(Ok(SaleStatus::Open));
+    assert!(bench.now > before);
+    assert!(matches!(bench.screen(), Screen::Pay { remark: None, .. }));
+}
+
+#[test]
+fn a_claim_that_gets_no_answer_is_made_again_with_the_same_id() {
+    let bench = Bench::shows_code()
+        .polled(Ok(SaleStatus::Paid))
+        .claimed(GONE)
+        .seconds(1)
+        .claimed(GONE)
+        .seconds(2)
+        .claimed(Ok(()));
+    let claims: Vec<ClaimId> = bench
+        .history
+        .iter()
+        .filter_map(|effect| {
+            if let Effect::Claim { claim, .. } = effect {
+                Some(*claim)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(claims, [claims[0]; 3]);
+    assert_eq!(bench.pulses(), 1);
+}
+
+#[test]
+fn a_claim_that_stays_without_an_answer_ends_without_goods_and_with_a_reference() {
+    let mut bench = Bench::shows_code().polled(Ok(SaleStatus::Paid));
+    for _ in 0..30 {
+        if bench.screen_name() != "one-moment" {
+            break;
+        }
+        bench = bench.claimed(GONE).seconds(10);
+    }
+    assert_eq!(bench.told(), Failure::NotDispensed);
+    assert!(bench.reference().is_some());
+    assert_eq!(bench.pulses(), 0);
+    assert!(bench.wants(|effect| matches!(
+        effect,
+        Effect::Report {
+            outcome: Outcome::NotDispensed,
+            ..
+        }
+    )));
+}
+
+#[test]
+fn a_refused_claim_moves_nothing() {
+    let bench = Bench::shows_code()
+        .polled(Ok(SaleStatus::Paid))
+        .claimed(refused(SaleStatus::Expired));
+    assert_eq!((bench.told(), bench.pulses()), (Failure::TooLate, 0));
+    assert!(bench.reference().is_some());
+    let bench = bench.types("5");
+    assert_eq!(
+        bench.screen_name(),
+        "could-not",
+        "a stray key does not take the reference away"
+    );
+    assert_eq!(bench.types("C").screen_name(), "amount");
+}
+
+#[test]
+fn a_claim_granted_while_the_dispenser_fails_is_reported_as_not_dispensed() {
+    let bench = Bench::shows_code()
+        .polled(Ok(SaleStatus::Paid))
+        .happens(Event::Dispenser { ready: false })
+        .claimed(Ok(()));
+    assert_eq!((bench.told(), bench.pulses()), (Failure::NotDispensed, 0));
+    assert!(bench.wants(|effect| matches!(
+        effect,
+        Effect::Report {
+            outcome: Outcome::NotDispensed,
+            ..
+        }
+    )));
+}
+
+#[test]
+fn an_unknown_outcome_is_told_with_a_reference_and_never_pulsed_again() {
+    let bench = Bench::shows_code()
+        .polled(Ok(SaleStatus::Paid))
+        .claimed(Ok(()))
+        .vended(Outcome::Unknown);
+    assert_eq!(bench.told(), Failure::Unknown);
+    let bench = bench.reported(GONE).seconds(120).reported(Ok(()));
+    assert_eq!(bench.pulses(), 1);
+}
+
+#[test]
+fn an_outcome_is_reported_until_it_is_acknowledged_while_sales_go_on() {
+    let mut bench = Bench::shows_code()
+        .polled(Ok(SaleStatus::Paid))
+        .claimed(Ok(()))
+        .vended(Outcome::Dispensed);
+    for _ in 0..3 {
+        bench = bench.reported(GONE).seconds(20);
+    }
+    assert_eq!(bench.screen_name(), "amount");
+    assert!(!bench.machine.is_idle());
+    let bench = bench.reported(refused(SaleStatus::Dispensed));
+    assert!(
+        bench.machine.is_idle(),
+        "a refusal ends the debt: the merchant knows better"
+    );
+}
+
+#[test]
+fn a_kiosk_that_owes_too_much_sells_nothing() {
+    let mut bench = Bench::ready();
+    for _ in 0..8 {
+        bench = bench.types("1#").registered(GONE);
+        bench.wanted.clear();
+        bench = bench.types("C");
+    }
+    assert_eq!(
+        bench.screen(),
+        Screen::OutOfService {
+            why: Outage::TooManyUnsettled
+        }
+    );
+    let bench = bench.types("1#");
+    assert!(bench.wanted.is_empty());
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_ends_all_selling() {
+    let bench = Bench::shows_code().happens(Event::JournalFailed);
+    assert_eq!(
+        bench.screen(),
+        Screen::OutOfService {
+            why: Outage::Journal
+        }
+    );
+    let bench = bench.types("1#").seconds(1000);
+    assert!(bench.wanted.is_empty());
+}
+
+#[test]
+fn late_replies_change_nothing() {
+    let bench = Bench::shows_code().types("R");
+    let (old, sale) = (OrderNo::from_random(99), SaleId::from_random(99));
+    let before = bench.screen();
+    let bench = bench
+        .happens(Event::Added {
+            order: old,
+            result: Ok(url()),
+        })
+        .happens(Event::Polled {
+            sale,
+            result: Ok(SaleStatus::Paid),
+        })
+        .happens(Event::Claimed {
+            sale,
+            result: Ok(()),
+        })
+        .happens(Event::Vended {
+            sale,
+            outcome: Outcome::Dispensed,
+        })
+        .happens(Event::Closed {
+            sale,
+            result: Ok(()),
+        })
+        .happens(Event::Reported {
+            sale,
+            result: Ok(()),
+        });
+    assert_eq!(bench.screen(), before);
+    assert_eq!(bench.pulses(), 0);
+    let ignored = bench
+        .history
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Ignored(_)))
+        .count();
+    assert_eq!(ignored, 6, "each is told to the log");
+}
+
+#[test]
+fn a_stale_paid_answer_after_the_close_does_not_claim() {
+    let bench = Bench::shows_code().waits(Duration::ZERO).types("C");
+    let bench = bench.polled(Ok(SaleStatus::Paid));
+    assert!(!bench.wants(|effect| matches!(effect, Effect::Claim { .. })));
+    assert_eq!(bench.closed(Ok(())).screen_name(), "not-paid");
+}
+
+mod after_a_power_cut {
+    use super::*;
+
+    fn sale() -> SaleId {
+        SaleId::from_random(1)
+    }
+
+    fn claim() -> ClaimId {
+        ClaimId::from_random(3)
+    }
+
+    /// The journal of a sale that got so far.
+    fn journal(length: usize) -> Vec<Record> {
+        let order = Fact::Order(OrderNo::from_random(2));
+        let facts = [
+            Fact::Sale(fen(350)),
+            order,
+            Fact::Claim(claim()),
+            Fact::Start,
+            Fact::Done(Outcome::Dispensed),
+        ];
+        facts[..length]
+            .iter()
+            .map(|fact| Record {
+                sale: sale(),
+                fact: *fact,
+            })
+            .collect()
+    }
+
+    fn nothing() -> Result<Unsettled, NoReply> {
+        Ok(Unsettled::new())
+    }
+
+    fn held(status: SaleStatus, claim: Option<ClaimId>) -> Result<Unsettled, NoReply> {
+        Ok([UnsettledSale {
+            sale: sale(),
+            total: fen(350),
+            status,
+            claim,
+        }]
+        .into_iter()
+        .collect())
+    }
+
+    #[test]
+    fn what_is_left_is_settled_before_anything_is_sold() {
+        for (length, owed) in [
+            (1, Effect::Close { sale: sale() }),
+            (2, Effect::Close { sale: sale() }),
+            (
+                3,
+                Effect::Report {
+                    sale: sale(),
+                    claim: claim(),
+                    outcome: Outcome::NotDispensed,
+                },
+            ),
+            (
+                4,
+                Effect::Report {
+                    sale: sale(),
+                    claim: claim(),
+                    outcome: Outcome::Unknown,
+                },
+            ),
+            (
+                5,
+                Effect::Report {
+                    sale: sale(),
+                    claim: claim(),
+                    outcome: Outcome::Dispensed,
+                },
+            ),
+        ] {
+            let bench = Bench::starts_with(&journal(length)).unsettled(nothing());
+            assert_eq!(bench.screen_name(), "one-moment", "{length} records");
+            assert_eq!(bench.wanted, [owed], "{length} records");
+            let bench = if length < 3 {
+                bench.closed(Ok(()))
+            } else {
+                bench.reported(Ok(()))
+            };
+            assert_eq!(bench.facts().last(), Some(&"settled"));
+            assert_eq!(bench.screen_name(), "amount", "{length} records");
+            assert_eq!(
+                bench.seconds(600).pulses(),
+                0,
+                "no power cut makes the relay move"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_journal_starts_at_once() {
+        assert_eq!(
+            Bench::starts_with(&[]).unsettled(nothing()).screen_name(),
+            "amount"
+        );
+    }
+
+    #[test]
+    fn the_merchant_is_the_second_witness_when_the_journal_is_lost() {
+        let bench = Bench::starts_with(&[]).unsettled(held(SaleStatus::Open, None));
+        assert_eq!(bench.wanted, [Effect::Close { sale: sale() }]);
+        assert_eq!(bench.closed(Ok(())).screen_name(), "amount");
+
+        let bench = Bench::starts_with(&[]).unsettled(held(SaleStatus::Claimed, Some(claim())));
+        assert_eq!(
+            bench.wanted,
+            [Effect::Report {
+                sale: sale(),
+                claim: claim(),
+                outcome: Outcome::Unknown
+            }]
+        );
+        assert_eq!(bench.reported(Ok(())).pulses(), 0);
+
+        let bench = Bench::starts_with(&[]).unsettled(held(SaleStatus::Paid, None));
+        assert_eq!(
+            bench.screen_name(),
+            "amount",
+            "the merchant gives that money back by itself"
+        );
+    }
+
+    #[test]
+    fn nothing_is_sold_until_the_merchant_answers() {
+        let bench = Bench::starts_with(&journal(4)).unsettled(Err(NoReply::NoAnswer));
+        assert_eq!(
+            bench.screen(),
+            Screen::OutOfService {
+                why: Outage::NoMerchant
+            }
+        );
+        let bench = bench.types("1#").seconds(1);
+        assert!(!bench.wants(|effect| matches!(effect, Effect::Register { .. })));
+        let bench = bench.unsettled(nothing()).reported(Ok(()));
+        assert_eq!(bench.screen_name(), "amount");
+        let bench = Bench::starts_with(&[]).unsettled(Err(NoReply::NotAdmitted));
+        assert_eq!(
+            bench.screen(),
+            Screen::OutOfService {
+                why: Outage::NotAdmitted
+            }
+        );
+    }
+
+    #[test]
+    fn a_journal_that_contradicts_itself_is_not_believed() {
+        let resume = |records: Vec<Record>| {
+            Machine::resume(settings(), Instant::default(), records).map(drop)
+        };
+        let start = Record {
+            sale: sale(),
+            fact: Fact::Start,
+        };
+        assert_eq!(
+            resume(vec![start]),
+            Err(recovery::Contradiction::NeverClaimed)
+        );
+        let many = (0..9)
+            .map(|n| Record {
+                sale: SaleId::from_random(n),
+                fact: Fact::Closing,
+            })
+            .collect();
+        assert_eq!(resume(many), Err(recovery::Contradiction::TooManyUnsettled));
+        assert_eq!(
+            Machine::halted(settings()).screen(Instant::default()),
+            Screen::OutOfService {
+                why: Outage::Journal
+            }
+        );
+    }
+}
