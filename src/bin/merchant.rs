@@ -1,0 +1,91 @@
+//! `merchant`: the merchant's server, and its books on the command line.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use selpay_kiosk::cli::{self, Failure, Log};
+use selpay_kiosk::http;
+use selpay_kiosk::merchant::config::Config;
+use selpay_kiosk::merchant::{Merchant, commands};
+
+/// The merchant's server: registers sales, believes only signed notifications, keeps the books
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: Log,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server; prints `listening on ADDR` once it is ready
+    Serve(ConfigFile),
+    /// List the payments whose money must go back
+    Refunds(Books),
+    /// List the payments that need a person
+    Reviews(Books),
+    /// Show where every verified fen is; exit status 1 if the equation does not hold
+    Balance(Books),
+    /// Read a captured message: its fields, what is signed, and whether the signature is right
+    Verify {
+        /// The message's body
+        body: PathBuf,
+        /// A file with the platform's key; may be given several times
+        #[arg(long = "sign-key-file", value_name = "FILE", required = true)]
+        sign_key_files: Vec<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+struct ConfigFile {
+    /// merchant.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct Books {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    cli::main(|arguments: Arguments| {
+        arguments.log.init()?;
+        let (text, good) = match arguments.command {
+            Command::Serve(file) => return serve(&Config::load(&file.config)?),
+            Command::Refunds(books) => (commands::refunds(&books.file.config, books.json)?, true),
+            Command::Reviews(books) => (commands::reviews(&books.file.config, books.json)?, true),
+            Command::Balance(books) => commands::balance(&books.file.config, books.json)?,
+            Command::Verify {
+                body,
+                sign_key_files,
+            } => commands::verify(&body, &sign_key_files)?,
+        };
+        writeln!(std::io::stdout(), "{text}")?;
+        if good {
+            Ok(())
+        } else {
+            Err(Failure::Failed(anyhow::anyhow!("the check failed")))
+        }
+    })
+}
+
+fn serve(config: &Config) -> Result<(), Failure> {
+    let database = config.database.display().to_string();
+    let merchant = Merchant::open(config.clone()).context(database)?;
+    let listener =
+        TcpListener::bind(config.listen).with_context(|| format!("listen = {}", config.listen))?;
+    println!("listening on {}", listener.local_addr()?);
+    let runtime = tokio::runtime::Runtime::new()?;
+    Ok(runtime.block_on(merchant.serve(listener, http::asked_to_end()))?)
+}

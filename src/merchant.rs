@@ -1,0 +1,90 @@
+//! The merchant's server: holds the order numbers, believes only signed notifications, keeps the books.
+//!
+//! - [`ledger`]: the rules, pure. [`store`]: the books, in which they are applied.
+//! - [`notify`]: what a notification's body is worth, pure. [`http`]: the shell around all of it, without a decision.
+//! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line. [`config`]: `merchant.toml`.
+
+pub mod commands;
+pub mod config;
+pub mod console;
+pub mod http;
+pub mod ledger;
+mod metrics;
+pub mod notify;
+pub mod store;
+mod waiters;
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::merchant::config::Config;
+use crate::merchant::console::Sessions;
+use crate::merchant::ledger::Time;
+use crate::merchant::metrics::Metrics;
+use crate::merchant::store::SqliteStore;
+use crate::merchant::store::sqlite::NotUsable;
+use crate::merchant::waiters::Waiters;
+
+/// Between two looks for claims that were not made and outcomes that were not told.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// A merchant's server: its configuration, its books, and who waits for them.
+#[derive(Debug)]
+pub struct Merchant {
+    config: Config,
+    store: SqliteStore,
+    waiters: Waiters,
+    metrics: Metrics,
+    sessions: Sessions,
+}
+
+impl Merchant {
+    /// Opens the books.
+    pub fn open(config: Config) -> Result<Arc<Merchant>, NotUsable> {
+        let store = SqliteStore::open(&config.database, config.claim_time)?;
+        Ok(Arc::new(Merchant {
+            config,
+            store,
+            waiters: Waiters::default(),
+            metrics: Metrics::default(),
+            sessions: Sessions::default(),
+        }))
+    }
+
+    /// Serves until `shutdown`. The listener is bound by the caller, to any port.
+    pub async fn serve(
+        self: Arc<Merchant>,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self)));
+        let served = http::serve(listener, http::router(self), shutdown).await;
+        sweeper.abort();
+        served
+    }
+}
+
+/// Lets time pass in the books, and tells those who wait.
+async fn sweep(merchant: Arc<Merchant>) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match merchant.store.sweep(now()).await {
+            Ok(swept) => swept
+                .into_iter()
+                .for_each(|sale| merchant.waiters.wake(sale)),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+/// The wall clock.
+fn now() -> Time {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Time(since_1970.as_millis() as i64)
+}

@@ -1,0 +1,146 @@
+//! The books on the command line: `refunds`, `reviews`, `balance`, `verify`. They work beside a running server.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use rusqlite::Connection;
+
+use crate::cli::Failure;
+use crate::files::{self, Unusable};
+use crate::merchant::config::Config;
+use crate::merchant::store::reports::{self, Entry};
+use crate::merchant::store::sqlite;
+use crate::selpay::sign::{self, SignKey};
+use crate::selpay::xml;
+
+/// `merchant refunds`: the list, as text or JSON.
+pub fn refunds(config: &Path, json: bool) -> Result<String, Failure> {
+    list(
+        &reports::refunds(&books(config)?).map_err(anyhow::Error::from)?,
+        json,
+        "no refund is due",
+    )
+}
+
+/// `merchant reviews`: the list, as text or JSON.
+pub fn reviews(config: &Path, json: bool) -> Result<String, Failure> {
+    list(
+        &reports::reviews(&books(config)?).map_err(anyhow::Error::from)?,
+        json,
+        "no review is open",
+    )
+}
+
+/// `merchant balance`: the equation, and whether it holds.
+pub fn balance(config: &Path, json: bool) -> Result<(String, bool), Failure> {
+    let balance = reports::balance(&books(config)?).map_err(anyhow::Error::from)?;
+    if json {
+        return Ok((
+            serde_json::to_string(&balance).context("a balance is plain data")?,
+            balance.holds,
+        ));
+    }
+    let parts = [
+        ("dispensed", balance.dispensed),
+        ("refund due", balance.refund_due),
+        ("refunded", balance.refunded),
+        ("under review", balance.review),
+        ("waiting", balance.waiting),
+    ];
+    let mut text = format!("{:<14}{:>14}\n", "verified", yuan(balance.verified));
+    for (sign, (name, fen)) in ["=", "+", "+", "+", "+"].iter().zip(parts) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{sign} {name:<12}{:>14}", yuan(fen));
+    }
+    text.push_str(if balance.holds {
+        "it holds"
+    } else {
+        "IT DOES NOT HOLD: keep the database as it is and look into it"
+    });
+    Ok((text, balance.holds))
+}
+
+/// `merchant verify`: what a captured message says and whether it is signed by one of the keys.
+pub fn verify(body: &Path, key_files: &[impl AsRef<Path>]) -> Result<(String, bool), Failure> {
+    let mut keys = Vec::new();
+    for file in key_files {
+        keys.extend(SignKey::new(&files::read_secret(file.as_ref())?));
+    }
+    let bytes = std::fs::read(body).map_err(|error| Unusable::new(body, error.to_string()))?;
+    let fields = match xml::read(&bytes) {
+        Ok(fields) => fields,
+        Err(error) => return Ok((format!("not a message: {error}"), false)),
+    };
+    let mut text = String::new();
+    for (name, value) in &fields {
+        let _ = writeln!(text, "{name} = {}", value.escape_debug());
+    }
+    let _ = writeln!(
+        text,
+        "\nstring to sign\n{}&key=***\n",
+        sign::string_to_sign(&fields)
+    );
+    for (file, key) in key_files.iter().zip(&keys) {
+        let _ = writeln!(
+            text,
+            "computed with {}: {}",
+            file.as_ref().display(),
+            sign::signature(&fields, key)
+        );
+    }
+    let _ = writeln!(
+        text,
+        "received: {}",
+        fields.get("sign").map_or("nothing", String::as_str)
+    );
+    let verdict = sign::verify(&fields, &keys);
+    match verdict {
+        Ok(key) => text.push_str(&format!(
+            "verified with {}",
+            key_files[key].as_ref().display()
+        )),
+        Err(error) => text.push_str(&format!("NOT verified: {error}")),
+    }
+    Ok((text, verdict.is_ok()))
+}
+
+fn books(config: &Path) -> Result<Connection, Failure> {
+    let config = Config::load(config)?;
+    if !config.database.exists() {
+        return Err(Unusable::new(
+            &config.database,
+            "there are no books yet; merchant serve begins them",
+        )
+        .into());
+    }
+    let opened = sqlite::connect_to_read(&config.database);
+    Ok(opened.with_context(|| config.database.display().to_string())?)
+}
+
+fn list(entries: &[Entry], json: bool, nothing: &str) -> Result<String, Failure> {
+    if json {
+        return Ok(serde_json::to_string(entries).context("entries are plain data")?);
+    }
+    if entries.is_empty() {
+        return Ok(nothing.to_owned());
+    }
+    let mut text = format!(
+        "{:<32}  {:<32}  {:>12}  reason",
+        "transaction", "order number", "amount"
+    );
+    for entry in entries {
+        let amount = yuan(entry.amount);
+        let _ = write!(
+            text,
+            "\n{:<32}  {:<32}  {amount:>12}  {}",
+            entry.transaction_id, entry.order_no, entry.reason
+        );
+    }
+    Ok(text)
+}
+
+/// Fen as yuan, for people. Totals of the books may be more than one sale's maximum.
+pub fn yuan(fen: i64) -> String {
+    format!("{}.{:02}", fen / 100, fen % 100)
+}

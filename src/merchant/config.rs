@@ -1,0 +1,275 @@
+//! `merchant.toml`: read, checked field by field, then complete.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::files::{self, Unusable};
+use crate::ids::KioskName;
+use crate::selpay::sign::SignKey;
+
+/// A merchant's configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// Any of them may sign.
+    pub sign_keys: Vec<SignKey>,
+    /// Our merchant number at the platform, if it is to be checked.
+    pub mch_id: Option<String>,
+    /// Where notifications come in.
+    pub notify_path: String,
+    /// How long a paid sale waits for its claim.
+    pub claim_time: Duration,
+    /// The console's password; without one the console is off.
+    pub console_password: Option<Password>,
+    /// The kiosks and the digests of their tokens.
+    pub kiosks: Kiosks,
+}
+
+/// A password that cannot be printed.
+#[derive(Clone)]
+pub struct Password(String);
+
+/// The kiosks we know, by the SHA-256 of their token.
+#[derive(Clone, Debug, Default)]
+pub struct Kiosks(Vec<([u8; 32], KioskName)>);
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Raw {
+    listen: SocketAddr,
+    database: String,
+    sign_key_files: Vec<PathBuf>,
+    mch_id: Option<String>,
+    #[serde(default = "default_notify_path")]
+    notify_path: String,
+    #[serde(default = "default_claim_seconds")]
+    claim_seconds: u64,
+    console_password_file: Option<PathBuf>,
+    #[serde(default)]
+    kiosks: BTreeMap<String, String>,
+}
+
+fn default_notify_path() -> String {
+    "/notify".to_owned()
+}
+
+fn default_claim_seconds() -> u64 {
+    120
+}
+
+impl Config {
+    /// Reads and checks the file.
+    pub fn load(file: &Path) -> Result<Config, Unusable> {
+        let raw: Raw = files::read_toml(file)?;
+        let wrong = |field: &str, fix: &str| Unusable::field(file, field, fix);
+        let database = match raw.database.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => files::beside(file, Path::new(path)),
+            _ => {
+                return Err(wrong(
+                    "database",
+                    "write sqlite:FILE, like sqlite:merchant.db",
+                ));
+            }
+        };
+        if raw.sign_key_files.is_empty() {
+            return Err(wrong(
+                "sign-key-files",
+                "name at least one file with the platform's key",
+            ));
+        }
+        let mut sign_keys = Vec::new();
+        for key in &raw.sign_key_files {
+            let key = files::read_secret(&files::beside(file, key))?;
+            sign_keys.extend(SignKey::new(&key));
+        }
+        let reserved = [
+            "/",
+            "/healthz",
+            "/metrics",
+            "/login",
+            "/logout",
+            "/console.css",
+        ];
+        let path = raw.notify_path.as_str();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
+        if !path.starts_with('/')
+            || !path.bytes().all(plain)
+            || reserved.contains(&path)
+            || path.starts_with("/v1/")
+        {
+            return Err(wrong(
+                "notify-path",
+                "must be a path of its own, like /notify",
+            ));
+        }
+        if !(10..=3600).contains(&raw.claim_seconds) {
+            return Err(wrong("claim-seconds", "must be within 10 … 3600"));
+        }
+        let console_password = match raw.console_password_file {
+            None => None,
+            Some(password) => Some(Password(files::read_secret(&files::beside(
+                file, &password,
+            ))?)),
+        };
+        let mut kiosks = Kiosks::default();
+        for (name, digest) in &raw.kiosks {
+            let field = format!("kiosks.{name}");
+            let known = name
+                .parse()
+                .map_err(|error| Unusable::field(file, &field, error))?;
+            let digest = read_digest(digest).ok_or_else(|| {
+                wrong(
+                    &field,
+                    "write sha256: and the 64 hex digits of the token's SHA-256",
+                )
+            })?;
+            kiosks.0.push((digest, known));
+        }
+        Ok(Config {
+            listen: raw.listen,
+            database,
+            sign_keys,
+            mch_id: raw.mch_id,
+            notify_path: raw.notify_path,
+            claim_time: Duration::from_secs(raw.claim_seconds),
+            console_password,
+            kiosks,
+        })
+    }
+}
+
+impl Kiosks {
+    /// Whose token this is.
+    pub fn of_token(&self, token: &str) -> Option<KioskName> {
+        let digest = Sha256::digest(token.as_bytes());
+        self.0
+            .iter()
+            .find(|(known, _)| known.ct_eq(digest.as_slice()).into())
+            .map(|(_, name)| *name)
+    }
+}
+
+impl Password {
+    /// Whether this is it; compared in constant time.
+    pub fn is(&self, attempt: &str) -> bool {
+        Sha256::digest(self.0.as_bytes())
+            .ct_eq(&Sha256::digest(attempt.as_bytes()))
+            .into()
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// What `merchant.toml` holds of a token: `sha256:` and its digest in hex.
+pub fn token_digest(token: &str) -> String {
+    let hex: String = Sha256::digest(token.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256:{hex}")
+}
+
+fn read_digest(text: &str) -> Option<[u8; 32]> {
+    let hex = text
+        .strip_prefix("sha256:")
+        .filter(|hex| hex.len() == 64 && hex.is_ascii())?;
+    let mut digest = [0; 32];
+    for (place, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[2 * place..2 * place + 2], 16).ok()?;
+    }
+    Some(digest)
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const GOOD: &str = "listen = \"127.0.0.1:0\"\ndatabase = \"sqlite:merchant.db\"\nsign-key-files = [\"sign.key\"]\n";
+
+    fn load(text: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        files::write_secret(&dir.path().join("sign.key"), "key\n").expect("written");
+        let file = dir.path().join("merchant.toml");
+        fs::write(&file, text).expect("written");
+        Config::load(&file).map_err(|error| {
+            error
+                .to_string()
+                .replace(&dir.path().display().to_string(), "")
+        })
+    }
+
+    #[test]
+    fn a_short_file_is_enough() {
+        let config = load(GOOD).expect("good");
+        assert_eq!(config.claim_time, Duration::from_secs(120));
+        assert_eq!(config.notify_path, "/notify");
+        assert!(config.console_password.is_none(), "the console is off");
+        assert!(config.database.ends_with("merchant.db"));
+    }
+
+    #[test]
+    fn a_kiosk_is_known_by_its_token_only() {
+        let digest = token_digest("secret");
+        let config = load(&format!("{GOOD}[kiosks]\nkiosk-1 = \"{digest}\"\n")).expect("good");
+        assert_eq!(config.kiosks.of_token("secret"), KioskName::new("kiosk-1"));
+        assert_eq!(config.kiosks.of_token("Secret"), None);
+        assert_eq!(config.kiosks.of_token(""), None);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_file_field_and_fix() {
+        for (from, to, told) in [
+            (
+                "sqlite:merchant.db",
+                "merchant.db",
+                "/merchant.toml: database: write sqlite:FILE",
+            ),
+            (
+                "[\"sign.key\"]",
+                "[]",
+                "/merchant.toml: sign-key-files: name at least one",
+            ),
+            ("sign.key", "other.key", "/other.key: No such file"),
+            (
+                "listen",
+                "claim-seconds = 1\nlisten",
+                "/merchant.toml: claim-seconds: must be within",
+            ),
+            (
+                "listen",
+                "notify-path = \"/\"\nlisten",
+                "/merchant.toml: notify-path: must be a path of its own",
+            ),
+            (
+                "listen",
+                "lisen = 1\nlisten",
+                "/merchant.toml: line 1: unknown field `lisen`",
+            ),
+        ] {
+            let error = load(&GOOD.replace(from, to)).map(drop).expect_err(to);
+            assert!(error.starts_with(told), "{error}");
+        }
+        let error = load(&format!("{GOOD}[kiosks]\nkiosk-1 = \"secret\"\n"))
+            .map(drop)
+            .expect_err("no digest");
+        assert!(
+            error.starts_with("/merchant.toml: kiosks.kiosk-1: write sha256:"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! The console: a few pages for the merchant, rendered here, without scripts.
+//!
+//! It shows and never changes. Everything from outside is escaped; without a password file there is no console.
+
+mod page;
+mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Form;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use crate::merchant::console::page::Today;
+use crate::merchant::ledger::Time;
+use crate::merchant::store::reports;
+use crate::merchant::{Merchant, now};
+
+pub use sessions::Sessions;
+
+/// The platform counts days at +08:00, and so do its merchants.
+const UTC_OFFSET: Duration = Duration::from_secs(8 * 3600);
+/// The most sales on the page.
+const MOST_SALES: usize = 200;
+
+/// The console's pages.
+pub fn routes() -> Router<Arc<Merchant>> {
+    Router::new()
+        .route("/", get(today))
+        .route("/login", post(log_in))
+        .route("/logout", post(log_out))
+        .route(
+            "/console.css",
+            get(async || {
+                (
+                    [(header::CONTENT_TYPE, "text/css")],
+                    include_str!("console/console.css"),
+                )
+            }),
+        )
+}
+
+async fn today(State(merchant): State<Arc<Merchant>>, headers: HeaderMap) -> Response {
+    if merchant.config.console_password.is_none() {
+        return (
+            StatusCode::NOT_FOUND,
+            "the console is off: merchant.toml has no console-password-file",
+        )
+            .into_response();
+    }
+    let language = page::Language::preferred(&headers);
+    if !merchant.sessions.knows(&headers) {
+        return html(StatusCode::OK, page::login(language, false));
+    }
+    let now = now();
+    let midnight = midnight_before(now);
+    let figures = merchant.store.read(move |books| {
+        let (sales, dispensed, takings) = reports::takings_since(books, midnight)?;
+        Ok(Today {
+            now,
+            sales,
+            dispensed,
+            takings,
+            lines: reports::sales_since(books, midnight, MOST_SALES)?,
+            refunds: reports::refunds(books)?,
+            reviews: reports::reviews(books)?,
+            balance: reports::balance(books)?,
+        })
+    });
+    match figures.await {
+        Ok(today) => html(StatusCode::OK, page::today(language, &today)),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct LogIn {
+    password: String,
+}
+
+async fn log_in(
+    State(merchant): State<Arc<Merchant>>,
+    headers: HeaderMap,
+    Form(form): Form<LogIn>,
+) -> Response {
+    // Whoever guesses waits longer each time.
+    tokio::time::sleep(merchant.sessions.patience()).await;
+    let is_right = merchant
+        .config
+        .console_password
+        .as_ref()
+        .is_some_and(|password| password.is(&form.password));
+    if !is_right {
+        merchant.sessions.failed();
+        return html(
+            StatusCode::UNAUTHORIZED,
+            page::login(page::Language::preferred(&headers), true),
+        );
+    }
+    (
+        [(header::SET_COOKIE, merchant.sessions.begin())],
+        Redirect::to("/"),
+    )
+        .into_response()
+}
+
+async fn log_out(State(merchant): State<Arc<Merchant>>, headers: HeaderMap) -> Response {
+    (
+        [(header::SET_COOKIE, merchant.sessions.end(&headers))],
+        Redirect::to("/"),
+    )
+        .into_response()
+}
+
+fn html(status: StatusCode, page: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        ),
+    ];
+    (status, headers, page).into_response()
+}
+
+/// The last midnight at +08:00.
+fn midnight_before(now: Time) -> Time {
+    const DAY: i64 = 24 * 3600 * 1000;
+    let offset = UTC_OFFSET.as_millis() as i64;
+    Time((now.0 + offset).div_euclid(DAY) * DAY - offset)
+}
+
+/// The time of day at +08:00: `13:05:09`.
+fn time_of_day(time: Time) -> String {
+    let seconds = (time.0 - midnight_before(time).0) / 1000;
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_in_china() {
+        // 2026-11-23 00:00:00 +08:00
+        let midnight = Time(1_795_363_200_000);
+        assert_eq!(midnight_before(midnight), midnight);
+        assert_eq!(midnight_before(Time(midnight.0 + 86_399_999)), midnight);
+        assert_eq!(time_of_day(Time(midnight.0 + 47_109_000)), "13:05:09");
+    }
+}

@@ -1,0 +1,264 @@
+//! The kiosks' calls: register, ask, claim, report, close.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Kiosk, MAX_REQUEST, refuse, refuse_as, unavailable};
+use crate::api;
+use crate::http::{NotRead, read_body};
+use crate::ids::{OrderNo, SaleId};
+use crate::merchant::ledger::NotRegistered;
+use crate::merchant::{Merchant, now};
+use crate::sale::SaleStatus;
+
+type Answer = Result<Response, Response>;
+
+pub(super) async fn register(
+    State(merchant): State<Arc<Merchant>>,
+    Kiosk(kiosk): Kiosk,
+    Path(order): Path<String>,
+    body: Body,
+) -> Answer {
+    let order: OrderNo = name(&order, "the order number")?;
+    let wanted: api::Register = json(body).await?;
+    let registered = merchant
+        .store
+        .register(now(), kiosk, order, wanted)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    match registered {
+        Ok((is_new, order)) => {
+            // A payment may have come before its number: whoever waits for the sale is to look.
+            if order.status != SaleStatus::Open {
+                merchant.waiters.wake(order.sale);
+            }
+            let status = if is_new {
+                StatusCode::CREATED
+            } else {
+                StatusCode::OK
+            };
+            Ok((status, Json(order)).into_response())
+        }
+        Err(NotRegistered::Conflict) => {
+            let message = "the number or the sale exists with another sale, total or kiosk";
+            Err(refuse(StatusCode::CONFLICT, "conflict", message))
+        }
+        Err(NotRegistered::SaleNotOpen(status)) => {
+            let message = format!("the sale is {status} and takes no further number");
+            Err(refuse_as(
+                StatusCode::CONFLICT,
+                "sale-not-open",
+                &message,
+                Some(status),
+            ))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wait {
+    #[serde(default)]
+    wait: u64,
+}
+
+pub(super) async fn order(
+    State(merchant): State<Arc<Merchant>>,
+    Kiosk(kiosk): Kiosk,
+    Path(order): Path<String>,
+    wait: Result<Query<Wait>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let order: OrderNo = name(&order, "the order number")?;
+    let seconds = wait
+        .ok()
+        .map(|Query(wait)| wait.wait)
+        .filter(|seconds| *seconds <= api::MAX_WAIT_SECONDS);
+    let seconds = seconds.ok_or_else(|| {
+        refuse(
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            "wait must be a whole number of seconds, 0 … 25",
+        )
+    })?;
+    let look = async || {
+        let found = merchant
+            .store
+            .order(kiosk, order)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        // Foreign and unknown look alike: nobody learns which numbers exist.
+        found.ok_or_else(|| {
+            refuse(
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "this kiosk has no such order",
+            )
+        })
+    };
+    let mut found = look().await?;
+    if seconds > 0 && found.status == SaleStatus::Open {
+        let mut waiter = merchant.waiters.subscribe(found.sale);
+        found = look().await?;
+        if found.status == SaleStatus::Open {
+            // Woken or not, the books say what is the case.
+            let _ = tokio::time::timeout(Duration::from_secs(seconds), waiter.changed()).await;
+            found = look().await?;
+        }
+        merchant.waiters.unsubscribe(found.sale, waiter);
+    }
+    Ok(Json(found).into_response())
+}
+
+pub(super) async fn unsettled(
+    State(merchant): State<Arc<Merchant>>,
+    Kiosk(kiosk): Kiosk,
+) -> Answer {
+    let sales = merchant
+        .store
+        .unsettled(kiosk)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    Ok(Json(sales).into_response())
+}
+
+pub(super) async fn claim(
+    State(merchant): State<Arc<Merchant>>,
+    Kiosk(kiosk): Kiosk,
+    Path(sale): Path<String>,
+    body: Body,
+) -> Answer {
+    let sale: SaleId = name(&sale, "the sale")?;
+    let api::Claim { claim } = json(body).await?;
+    let claimed = merchant
+        .store
+        .claim(now(), kiosk, sale, claim)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    merchant.waiters.wake(sale);
+    match claimed.ok_or_else(no_such_sale)? {
+        Ok(total) => Ok(Json(api::Granted {
+            sale,
+            claim,
+            total,
+            status: SaleStatus::Claimed,
+        })
+        .into_response()),
+        Err(status) => {
+            let message = format!("the sale is {status}");
+            Err(refuse_as(
+                StatusCode::CONFLICT,
+                "not-claimable",
+                &message,
+                Some(status),
+            ))
+        }
+    }
+}
+
+pub(super) async fn outcome(
+    State(merchant): State<Arc<Merchant>>,
+    Kiosk(kiosk): Kiosk,
+    Path(sale): Path<String>,
+    body: Body,
+) -> Answer {
+    let sale: SaleId = name(&sale, "the sale")?;
+    let report: api::Report = json(body).await?;
+    let outcome = report.outcome;
+    let reported = merchant
+        .store
+        .outcome(now(), kiosk, sale, report)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    match reported.ok_or_else(no_such_sale)? {
+        Ok(()) => Ok(Json(api::Standing {
+            status: outcome.status(),
+        })
+        .into_response()),
+        Err(status) => {
+            let message = format!("the sale is {status}, or was claimed by another claim");
+            Err(refuse_as(
+                StatusCode::CONFLICT,
+                "conflict",
+                &message,
+                Some(status),
+            ))
+        }
+    }
+}
+
+pub(super) async fn close(
+    State(merchant): State<Arc<Merchant>>,
+    Kiosk(kiosk): Kiosk,
+    Path(sale): Path<String>,
+) -> Answer {
+    let sale: SaleId = name(&sale, "the sale")?;
+    let closed = merchant
+        .store
+        .close(now(), kiosk, sale)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    merchant.waiters.wake(sale);
+    match closed.ok_or_else(no_such_sale)? {
+        Ok(()) => Ok(Json(api::Standing {
+            status: SaleStatus::Closed,
+        })
+        .into_response()),
+        Err(status) => {
+            let message = format!("the sale is {status}");
+            Err(refuse_as(
+                StatusCode::CONFLICT,
+                "too-late",
+                &message,
+                Some(status),
+            ))
+        }
+    }
+}
+
+fn no_such_sale() -> Response {
+    refuse(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        "this kiosk has no such sale",
+    )
+}
+
+fn name<T: std::str::FromStr<Err: std::fmt::Display>>(
+    text: &str,
+    what: &str,
+) -> Result<T, Response> {
+    text.parse().map_err(|error| {
+        refuse(
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            &format!("{what} {error}"),
+        )
+    })
+}
+
+/// Reads a small JSON body, whatever its Content-Type.
+async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Response> {
+    let body = read_body(body, MAX_REQUEST)
+        .await
+        .map_err(|error| match error {
+            NotRead::TooLarge => refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "the body is larger than 4096 bytes",
+            ),
+            NotRead::Incomplete => refuse(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                "the body did not come whole in time",
+            ),
+        })?;
+    serde_json::from_slice(&body)
+        .map_err(|error| refuse(StatusCode::BAD_REQUEST, "bad-request", &error.to_string()))
+}

@@ -1,0 +1,493 @@
+//! The rules of the books, pure: facts in, changes and an answer out.
+//!
+//! Each function is told what the books hold, decides what a request does to it, and names the [`Change`]s; a store
+//! makes them in the same transaction in which it read the facts, or not at all. Nothing in here reads a clock, a
+//! database or the network. What is never done here: a payment dropped, a sale paid twice, a refund taken back.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
+use crate::money::Fen;
+use crate::sale::{Outcome, SaleStatus};
+use crate::selpay::notification::Payment;
+
+/// A claimed sale whose kiosk says nothing for so long is put under review.
+pub const SILENCE: Duration = Duration::from_secs(600);
+
+/// A moment in the merchant's books: milliseconds since 1970, UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Time(pub i64);
+
+impl Time {
+    fn is_past(self, since: Time, patience: Duration) -> bool {
+        self.0 >= since.0.saturating_add(patience.as_millis() as i64)
+    }
+}
+
+/// A sale as the books hold it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sale {
+    /// Its name.
+    pub id: SaleId,
+    /// Whose it is.
+    pub kiosk: KioskName,
+    /// What is to be paid for it, exactly.
+    pub total: Fen,
+    /// Where it stands.
+    pub status: SaleStatus,
+    /// Every number it has, oldest first.
+    pub orders: Vec<OrderNo>,
+    /// The payment that pays it, and when that came.
+    pub paid: Option<(TransactionId, Time)>,
+    /// The claim that was granted, and when.
+    pub claim: Option<(ClaimId, Time)>,
+    /// What has become of the payment that pays it.
+    pub disposition: Option<Disposition>,
+}
+
+/// A payment as the books hold it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Booked {
+    /// Its name at the platform.
+    pub transaction: TransactionId,
+    /// The number that was paid.
+    pub order: OrderNo,
+    /// What was paid, in fen.
+    pub total: u64,
+    /// What has become of it.
+    pub disposition: Disposition,
+}
+
+/// What becomes of a verified payment. It has exactly one at any time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Disposition {
+    /// It pays its sale, and waits for the claim or its outcome. This empties by itself.
+    Waiting,
+    /// The goods came out.
+    Dispensed,
+    /// The money must go back.
+    RefundDue(Reason),
+    /// The money went back.
+    Refunded,
+    /// A person must look.
+    Review(Doubt),
+}
+
+/// Why money must go back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Paid after the sale was closed.
+    Late,
+    /// The sale was already paid by another payment.
+    Duplicate,
+    /// Not the exact amount of that number.
+    Amount,
+    /// Nobody registered that number.
+    UnknownOrder,
+    /// Nobody claimed the sale in time.
+    Expired,
+    /// The kiosk is sure that nothing came out.
+    NotDispensed,
+    /// A person decided so.
+    Decided,
+}
+
+/// Why a person must look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doubt {
+    /// The kiosk cannot tell whether the goods came out.
+    Unknown,
+    /// The kiosk claimed and was not heard of again.
+    Silent,
+}
+
+/// One change to the books.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A sale begins.
+    NewSale {
+        /// Its name.
+        sale: SaleId,
+        /// Whose it is.
+        kiosk: KioskName,
+        /// What is to be paid.
+        total: Fen,
+    },
+    /// A sale gets a number.
+    NewOrder {
+        /// The number.
+        order: OrderNo,
+        /// The sale.
+        sale: SaleId,
+    },
+    /// A payment is booked.
+    NewPayment {
+        /// The payment.
+        payment: Payment,
+        /// What becomes of it at first.
+        disposition: Disposition,
+    },
+    /// A payment becomes something else.
+    Disposed {
+        /// The payment.
+        transaction: TransactionId,
+        /// What becomes of it.
+        to: Disposition,
+    },
+    /// A sale is paid.
+    Paid {
+        /// The sale.
+        sale: SaleId,
+        /// By what.
+        transaction: TransactionId,
+    },
+    /// A sale is claimed.
+    Claimed {
+        /// The sale.
+        sale: SaleId,
+        /// The claim.
+        claim: ClaimId,
+    },
+    /// A sale ends, or comes nearer to it.
+    Status {
+        /// The sale.
+        sale: SaleId,
+        /// Where it stood: if it does not any more, the whole decision is void.
+        from: SaleStatus,
+        /// Where it stands now.
+        to: SaleStatus,
+    },
+}
+
+/// What a request does to the books, and its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[must_use]
+pub struct Decision<A> {
+    /// In this order.
+    pub changes: Vec<Change>,
+    /// Given only after the changes are durable.
+    pub answer: A,
+}
+
+impl<A> Decision<A> {
+    fn nothing(answer: A) -> Decision<A> {
+        Decision {
+            changes: Vec::new(),
+            answer,
+        }
+    }
+}
+
+/// What came of a verified, paid notification.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It pays its sale.
+    Pays(SaleId),
+    /// Known already; nothing new.
+    Known,
+    /// Booked, and the money must go back.
+    Refund(Reason),
+    /// A known payment told differently: somebody is wrong, and nothing is changed.
+    Contradiction,
+}
+
+impl Verdict {
+    /// Whether the platform is told `success`: it then never notifies about this payment again.
+    pub fn is_success(self) -> bool {
+        match self {
+            Verdict::Pays(_) | Verdict::Known => true,
+            Verdict::Refund(reason) => !matches!(reason, Reason::Amount | Reason::UnknownOrder),
+            Verdict::Contradiction => false,
+        }
+    }
+}
+
+/// A verified payment arrives. `known` is what the books hold of this transaction, `sale` the sale of its number.
+pub fn pay(payment: &Payment, known: Option<&Booked>, sale: Option<&Sale>) -> Decision<Verdict> {
+    if let Some(known) = known {
+        let same = known.order == payment.order && known.total == payment.total;
+        return Decision::nothing(if same {
+            Verdict::Known
+        } else {
+            Verdict::Contradiction
+        });
+    }
+    let booked = |disposition| Change::NewPayment {
+        payment: payment.clone(),
+        disposition,
+    };
+    let refund = |reason| Decision {
+        changes: vec![booked(Disposition::RefundDue(reason))],
+        answer: Verdict::Refund(reason),
+    };
+    let Some(sale) = sale else {
+        return refund(Reason::UnknownOrder);
+    };
+    if payment.total != u64::from(sale.total.get()) {
+        return refund(Reason::Amount);
+    }
+    match sale.status {
+        SaleStatus::Open => Decision {
+            changes: vec![
+                booked(Disposition::Waiting),
+                Change::Paid {
+                    sale: sale.id,
+                    transaction: payment.transaction,
+                },
+            ],
+            answer: Verdict::Pays(sale.id),
+        },
+        SaleStatus::Closed => refund(Reason::Late),
+        _ => refund(Reason::Duplicate),
+    }
+}
+
+/// Why an order number is not registered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotRegistered {
+    /// The number, or the sale, is held with other particulars.
+    Conflict,
+    /// The sale stands where no further number is taken.
+    SaleNotOpen(SaleStatus),
+}
+
+/// A kiosk registers a number.
+///
+/// `holder` is the sale that holds the number already, `sale` the sale it is for, and `orphans` the payments that came
+/// for the number before anybody knew it.
+pub fn register(
+    kiosk: KioskName,
+    order: OrderNo,
+    (id, total): (SaleId, Fen),
+    holder: Option<&Sale>,
+    sale: Option<&Sale>,
+    orphans: &[Booked],
+) -> Decision<Result<bool, NotRegistered>> {
+    let is_same = |held: &Sale| held.id == id && held.kiosk == kiosk && held.total == total;
+    if let Some(holder) = holder {
+        return Decision::nothing(if is_same(holder) {
+            Ok(false)
+        } else {
+            Err(NotRegistered::Conflict)
+        });
+    }
+    match sale {
+        Some(sale) if !is_same(sale) => return Decision::nothing(Err(NotRegistered::Conflict)),
+        Some(sale) if sale.status != SaleStatus::Open => {
+            return Decision::nothing(Err(NotRegistered::SaleNotOpen(sale.status)));
+        }
+        _ => {}
+    }
+    let mut changes = Vec::new();
+    if sale.is_none() {
+        changes.push(Change::NewSale {
+            sale: id,
+            kiosk,
+            total,
+        });
+    }
+    changes.push(Change::NewOrder { order, sale: id });
+    // A payment that came before its number was known pays the sale now, if its money has not gone back yet.
+    let pays = orphans.iter().find(|orphan| {
+        orphan.disposition == Disposition::RefundDue(Reason::UnknownOrder)
+            && orphan.total == u64::from(total.get())
+    });
+    if let Some(orphan) = pays {
+        changes.push(Change::Disposed {
+            transaction: orphan.transaction,
+            to: Disposition::Waiting,
+        });
+        changes.push(Change::Paid {
+            sale: id,
+            transaction: orphan.transaction,
+        });
+    }
+    Decision {
+        changes,
+        answer: Ok(true),
+    }
+}
+
+/// A kiosk claims a sale. The answer is the refusal's status, if it is refused.
+pub fn claim(
+    sale: &Sale,
+    claim: ClaimId,
+    now: Time,
+    claim_time: Duration,
+) -> Decision<Result<(), SaleStatus>> {
+    if let Some(expired) = expire(sale, now, claim_time) {
+        return Decision {
+            changes: expired,
+            answer: Err(SaleStatus::Expired),
+        };
+    }
+    match (sale.status, sale.claim) {
+        (SaleStatus::Paid, _) => Decision {
+            changes: vec![Change::Claimed {
+                sale: sale.id,
+                claim,
+            }],
+            answer: Ok(()),
+        },
+        // The same claim again is the same grant, until its outcome is known or a person has been asked: a kiosk whose
+        // disk was put back must not dispense a second time.
+        (SaleStatus::Claimed, Some((granted, _)))
+            if granted == claim && sale.disposition == Some(Disposition::Waiting) =>
+        {
+            Decision::nothing(Ok(()))
+        }
+        (status, _) => Decision::nothing(Err(status)),
+    }
+}
+
+/// A kiosk closes a sale. The answer is where it stands, if it is too late.
+pub fn close(sale: &Sale, now: Time, claim_time: Duration) -> Decision<Result<(), SaleStatus>> {
+    if let Some(expired) = expire(sale, now, claim_time) {
+        return Decision {
+            changes: expired,
+            answer: Err(SaleStatus::Expired),
+        };
+    }
+    match sale.status {
+        SaleStatus::Open => Decision {
+            changes: vec![Change::Status {
+                sale: sale.id,
+                from: SaleStatus::Open,
+                to: SaleStatus::Closed,
+            }],
+            answer: Ok(()),
+        },
+        SaleStatus::Closed => Decision::nothing(Ok(())),
+        status => Decision::nothing(Err(status)),
+    }
+}
+
+/// A kiosk reports what came of its claim. The answer is where the sale stands, if that contradicts the report.
+pub fn outcome(sale: &Sale, claim: ClaimId, outcome: Outcome) -> Decision<Result<(), SaleStatus>> {
+    let is_claimant = sale.claim.is_some_and(|(granted, _)| granted == claim);
+    if is_claimant && sale.status == outcome.status() {
+        return Decision::nothing(Ok(()));
+    }
+    if !is_claimant || sale.status != SaleStatus::Claimed {
+        return Decision::nothing(Err(sale.status));
+    }
+    let mut changes = vec![Change::Status {
+        sale: sale.id,
+        from: SaleStatus::Claimed,
+        to: outcome.status(),
+    }];
+    // A late report settles a silent claim; what a person has decided in the meantime stands.
+    if let (
+        Some((transaction, _)),
+        Some(Disposition::Waiting | Disposition::Review(Doubt::Silent)),
+    ) = (sale.paid, sale.disposition)
+    {
+        let to = match outcome {
+            Outcome::Dispensed => Disposition::Dispensed,
+            Outcome::NotDispensed => Disposition::RefundDue(Reason::NotDispensed),
+            Outcome::Unknown => Disposition::Review(Doubt::Unknown),
+        };
+        if sale.disposition != Some(to) {
+            changes.push(Change::Disposed { transaction, to });
+        }
+    }
+    Decision {
+        changes,
+        answer: Ok(()),
+    }
+}
+
+/// A paid sale that nobody claimed in time: its money goes back. Claim and expiry exclude each other.
+pub fn expire(sale: &Sale, now: Time, claim_time: Duration) -> Option<Vec<Change>> {
+    let (transaction, paid_at) = sale.paid?;
+    if sale.status != SaleStatus::Paid || !now.is_past(paid_at, claim_time) {
+        return None;
+    }
+    Some(vec![
+        Change::Status {
+            sale: sale.id,
+            from: SaleStatus::Paid,
+            to: SaleStatus::Expired,
+        },
+        Change::Disposed {
+            transaction,
+            to: Disposition::RefundDue(Reason::Expired),
+        },
+    ])
+}
+
+/// A claimed sale whose kiosk has been silent for too long: a person must look. A late report still settles it.
+pub fn fall_silent(sale: &Sale, now: Time) -> Option<Vec<Change>> {
+    let (_, claimed_at) = sale.claim?;
+    let (transaction, _) = sale.paid?;
+    let waits =
+        sale.status == SaleStatus::Claimed && sale.disposition == Some(Disposition::Waiting);
+    (waits && now.is_past(claimed_at, SILENCE)).then(|| {
+        vec![Change::Disposed {
+            transaction,
+            to: Disposition::Review(Doubt::Silent),
+        }]
+    })
+}
+
+impl Disposition {
+    /// The words in the books: state and reason.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Disposition::Waiting => ("waiting", ""),
+            Disposition::Dispensed => ("dispensed", ""),
+            Disposition::Refunded => ("refunded", ""),
+            Disposition::RefundDue(reason) => ("refund-due", reason.as_str()),
+            Disposition::Review(Doubt::Unknown) => ("review", "unknown"),
+            Disposition::Review(Doubt::Silent) => ("review", "silent"),
+        }
+    }
+
+    /// The disposition of these words.
+    pub fn from_words(state: &str, reason: &str) -> Option<Disposition> {
+        let reasons = Reason::ALL.map(Disposition::RefundDue);
+        let others = [
+            Disposition::Waiting,
+            Disposition::Dispensed,
+            Disposition::Refunded,
+        ];
+        let reviews = [
+            Disposition::Review(Doubt::Unknown),
+            Disposition::Review(Doubt::Silent),
+        ];
+        reasons
+            .into_iter()
+            .chain(others)
+            .chain(reviews)
+            .find(|disposition| disposition.words() == (state, reason))
+    }
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 7] = [
+        Reason::Late,
+        Reason::Duplicate,
+        Reason::Amount,
+        Reason::UnknownOrder,
+        Reason::Expired,
+        Reason::NotDispensed,
+        Reason::Decided,
+    ];
+
+    /// The word in the books and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Late => "late",
+            Reason::Duplicate => "duplicate",
+            Reason::Amount => "amount",
+            Reason::UnknownOrder => "unknown-order",
+            Reason::Expired => "expired",
+            Reason::NotDispensed => "not-dispensed",
+            Reason::Decided => "decided",
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! Each rule as a sentence.
+
+use super::*;
+
+const CLAIM_TIME: Duration = Duration::from_secs(120);
+const PAID_AT: Time = Time(1_000_000);
+
+fn fen(amount: u32) -> Fen {
+    Fen::new(amount).expect("an amount")
+}
+
+fn kiosk(name: &str) -> KioskName {
+    name.parse().expect("a name")
+}
+
+fn number(n: u128) -> OrderNo {
+    OrderNo::from_random(n)
+}
+
+fn transaction(name: &str) -> TransactionId {
+    name.parse().expect("a name")
+}
+
+fn our_claim() -> ClaimId {
+    ClaimId::from_random(5)
+}
+
+/// The sale of 3.50 with one number, in this status.
+fn sale(status: SaleStatus) -> Sale {
+    use SaleStatus::{Closed, Open, Paid};
+    let paid = !matches!(status, Open | Closed);
+    let claimed = paid && !matches!(status, Paid | SaleStatus::Expired);
+    Sale {
+        id: SaleId::from_random(1),
+        kiosk: kiosk("kiosk-1"),
+        total: fen(350),
+        status,
+        orders: vec![number(2)],
+        paid: paid.then_some((transaction("T1"), PAID_AT)),
+        claim: claimed.then_some((our_claim(), PAID_AT)),
+        disposition: paid.then_some(match status {
+            SaleStatus::Dispensed => Disposition::Dispensed,
+            SaleStatus::NotDispensed => Disposition::RefundDue(Reason::NotDispensed),
+            SaleStatus::Expired => Disposition::RefundDue(Reason::Expired),
+            SaleStatus::Unknown => Disposition::Review(Doubt::Unknown),
+            _ => Disposition::Waiting,
+        }),
+    }
+}
+
+fn payment(name: &str, total: u64) -> Payment {
+    Payment {
+        transaction: transaction(name),
+        order: number(2),
+        total,
+        trade_type: None,
+        time_end: None,
+    }
+}
+
+fn booked(payment: &Payment, disposition: Disposition) -> Booked {
+    Booked {
+        transaction: payment.transaction,
+        order: payment.order,
+        total: payment.total,
+        disposition,
+    }
+}
+
+fn seconds_later(seconds: i64) -> Time {
+    Time(PAID_AT.0 + seconds * 1000)
+}
+
+fn disposed(to: Disposition) -> Change {
+    Change::Disposed {
+        transaction: transaction("T1"),
+        to,
+    }
+}
+
+fn moved(from: SaleStatus, to: SaleStatus) -> Change {
+    Change::Status {
+        sale: SaleId::from_random(1),
+        from,
+        to,
+    }
+}
+
+#[test]
+fn the_exact_amount_pays_an_open_sale() {
+    let payment = payment("T1", 350);
+    let decision = pay(&payment, None, Some(&sale(SaleStatus::Open)));
+    assert_eq!(decision.answer, Verdict::Pays(SaleId::from_random(1)));
+    assert!(decision.answer.is_success());
+    let paid = Change::Paid {
+        sale: SaleId::from_random(1),
+        transaction: payment.transaction,
+    };
+    assert_eq!(
+        decision.changes,
+        [
+            Change::NewPayment {
+                payment,
+                disposition: Disposition::Waiting
+            },
+            paid
+        ]
+    );
+}
+
+#[test]
+fn a_payment_that_is_known_changes_nothing() {
+    let payment = payment("T1", 350);
+    for disposition in [
+        Disposition::Waiting,
+        Disposition::Dispensed,
+        Disposition::RefundDue(Reason::Amount),
+        Disposition::Refunded,
+    ] {
+        let decision = pay(
+            &payment,
+            Some(&booked(&payment, disposition)),
+            Some(&sale(SaleStatus::Dispensed)),
+        );
+        assert_eq!(decision, Decision::nothing(Verdict::Known));
+        assert!(decision.answer.is_success());
+    }
+}
+
+#[test]
+fn a_known_payment_told_differently_is_an_alarm_and_nothing_else() {
+    let known = booked(&payment("T1", 350), Disposition::Waiting);
+    let another_amount = pay(
+        &payment("T1", 351),
+        Some(&known),
+        Some(&sale(SaleStatus::Paid)),
+    );
+    assert_eq!(another_amount, Decision::nothing(Verdict::Contradiction));
+    let another_number = Payment {
+        order: number(3),
+        ..payment("T1", 350)
+    };
+    assert_eq!(
+        pay(&another_number, Some(&known), None),
+        Decision::nothing(Verdict::Contradiction)
+    );
+    assert!(!Verdict::Contradiction.is_success());
+}
+
+#[test]
+fn every_other_verified_payment_is_booked_and_goes_back() {
+    use SaleStatus as S;
+    let cases = [
+        (Some(S::Closed), 350, Reason::Late, true),
+        (Some(S::Paid), 350, Reason::Duplicate, true),
+        (Some(S::Claimed), 350, Reason::Duplicate, true),
+        (Some(S::Dispensed), 350, Reason::Duplicate, true),
+        (Some(S::NotDispensed), 350, Reason::Duplicate, true),
+        (Some(S::Unknown), 350, Reason::Duplicate, true),
+        (Some(S::Expired), 350, Reason::Duplicate, true),
+        (Some(S::Open), 349, Reason::Amount, false),
+        (Some(S::Open), 351, Reason::Amount, false),
+        (Some(S::Open), 0, Reason::Amount, false),
+        (Some(S::Open), 350 + (1 << 32), Reason::Amount, false),
+        (None, 350, Reason::UnknownOrder, false),
+    ];
+    for (status, total, reason, success) in cases {
+        let payment = payment("T2", total);
+        let decision = pay(&payment, None, status.map(sale).as_ref());
+        assert_eq!(
+            decision.answer,
+            Verdict::Refund(reason),
+            "{status:?} {total}"
+        );
+        assert_eq!(decision.answer.is_success(), success, "{status:?} {total}");
+        assert_eq!(
+            decision.changes,
+            [Change::NewPayment {
+                payment,
+                disposition: Disposition::RefundDue(reason)
+            }]
+        );
+    }
+}
+
+#[test]
+fn a_number_is_registered_once_and_again_only_the_same() {
+    let open = sale(SaleStatus::Open);
+    let (us, ours) = (kiosk("kiosk-1"), (open.id, open.total));
+    let first = register(us, number(2), ours, None, None, &[]);
+    assert_eq!(first.answer, Ok(true));
+    let begins = Change::NewSale {
+        sale: open.id,
+        kiosk: us,
+        total: open.total,
+    };
+    assert_eq!(
+        first.changes,
+        [
+            begins,
+            Change::NewOrder {
+                order: number(2),
+                sale: open.id
+            }
+        ]
+    );
+    assert_eq!(
+        register(us, number(2), ours, Some(&open), Some(&open), &[]),
+        Decision::nothing(Ok(false))
+    );
+
+    let conflict = Decision::nothing(Err(NotRegistered::Conflict));
+    let them = kiosk("kiosk-2");
+    assert_eq!(
+        register(them, number(2), ours, Some(&open), Some(&open), &[]),
+        conflict
+    );
+    assert_eq!(
+        register(
+            us,
+            number(2),
+            (open.id, fen(351)),
+            Some(&open),
+            Some(&open),
+            &[]
+        ),
+        conflict
+    );
+    assert_eq!(
+        register(
+            us,
+            number(2),
+            (SaleId::from_random(9), fen(350)),
+            Some(&open),
+            None,
+            &[]
+        ),
+        conflict
+    );
+    assert_eq!(
+        register(us, number(3), (open.id, fen(351)), None, Some(&open), &[]),
+        conflict
+    );
+    assert_eq!(
+        register(them, number(3), ours, None, Some(&open), &[]),
+        conflict
+    );
+}
+
+#[test]
+fn a_sale_takes_numbers_only_while_it_is_open() {
+    for status in SaleStatus::ALL {
+        let sale = sale(status);
+        let decision = register(
+            sale.kiosk,
+            number(3),
+            (sale.id, sale.total),
+            None,
+            Some(&sale),
+            &[],
+        );
+        if status == SaleStatus::Open {
+            assert_eq!(
+                decision.changes,
+                [Change::NewOrder {
+                    order: number(3),
+                    sale: sale.id
+                }]
+            );
+        } else {
+            assert_eq!(
+                decision,
+                Decision::nothing(Err(NotRegistered::SaleNotOpen(status)))
+            );
+        }
+    }
+}
+
+#[test]
+fn a_payment_that_came_before_its_number_pays_the_sale_when_the_number_comes() {
+    let (us, ours) = (kiosk("kiosk-1"), (SaleId::from_random(1), fen(350)));
+    let early = booked(
+        &payment("T1", 350),
+        Disposition::RefundDue(Reason::UnknownOrder),
+    );
+    let decision = register(
+        us,
+        number(2),
+        ours,
+        None,
+        None,
+        std::slice::from_ref(&early),
+    );
+    assert!(decision.changes.contains(&Change::Paid {
+        sale: ours.0,
+        transaction: early.transaction
+    }));
+    assert!(decision.changes.contains(&disposed(Disposition::Waiting)));
+
+    let wrong_amount = booked(
+        &payment("T1", 349),
+        Disposition::RefundDue(Reason::UnknownOrder),
+    );
+    let gone_back = booked(&payment("T1", 350), Disposition::Refunded);
+    let decision = register(us, number(2), ours, None, None, &[wrong_amount, gone_back]);
+    assert_eq!(decision.changes.len(), 2, "only the sale and its number");
+}
+
+#[test]
+fn one_claim_wins_and_may_ask_again() {
+    let now = seconds_later(119);
+    let granted = claim(&sale(SaleStatus::Paid), our_claim(), now, CLAIM_TIME);
+    assert_eq!(granted.answer, Ok(()));
+    assert_eq!(
+        granted.changes,
+        [Change::Claimed {
+            sale: SaleId::from_random(1),
+            claim: our_claim()
+        }]
+    );
+    let claimed = sale(SaleStatus::Claimed);
+    assert_eq!(
+        claim(&claimed, our_claim(), now, CLAIM_TIME),
+        Decision::nothing(Ok(()))
+    );
+    let other = ClaimId::from_random(6);
+    assert_eq!(
+        claim(&claimed, other, now, CLAIM_TIME),
+        Decision::nothing(Err(SaleStatus::Claimed))
+    );
+}
+
+#[test]
+fn a_claim_is_not_granted_again_once_its_outcome_is_known_or_a_person_was_asked() {
+    for status in [
+        SaleStatus::Dispensed,
+        SaleStatus::NotDispensed,
+        SaleStatus::Unknown,
+    ] {
+        assert_eq!(
+            claim(&sale(status), our_claim(), PAID_AT, CLAIM_TIME),
+            Decision::nothing(Err(status))
+        );
+    }
+    let silent = Sale {
+        disposition: Some(Disposition::Review(Doubt::Silent)),
+        ..sale(SaleStatus::Claimed)
+    };
+    assert_eq!(
+        claim(&silent, our_claim(), PAID_AT, CLAIM_TIME),
+        Decision::nothing(Err(SaleStatus::Claimed))
+    );
+}
+
+#[test]
+fn claim_and_expiry_exclude_each_other() {
+    let paid = sale(SaleStatus::Paid);
+    let deadline = seconds_later(120);
+    let expiry = expire(&paid, deadline, CLAIM_TIME).expect("it is time");
+    let goes_back = disposed(Disposition::RefundDue(Reason::Expired));
+    assert_eq!(
+        expiry,
+        [moved(SaleStatus::Paid, SaleStatus::Expired), goes_back]
+    );
+    let refused = Decision {
+        changes: expiry,
+        answer: Err(SaleStatus::Expired),
+    };
+    assert_eq!(claim(&paid, our_claim(), deadline, CLAIM_TIME), refused);
+    assert_eq!(close(&paid, deadline, CLAIM_TIME), refused);
+    assert_eq!(expire(&paid, Time(deadline.0 - 1), CLAIM_TIME), None);
+    for status in SaleStatus::ALL
+        .into_iter()
+        .filter(|status| *status != SaleStatus::Paid)
+    {
+        assert_eq!(
+            expire(&sale(status), seconds_later(9999), CLAIM_TIME),
+            None,
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn only_an_open_sale_can_be_closed_and_closing_again_is_no_error() {
+    for status in SaleStatus::ALL {
+        let decision = close(&sale(status), PAID_AT, CLAIM_TIME);
+        match status {
+            SaleStatus::Open => {
+                assert_eq!(
+                    decision.changes,
+                    [moved(SaleStatus::Open, SaleStatus::Closed)]
+                );
+                assert_eq!(decision.answer, Ok(()));
+            }
+            SaleStatus::Closed => assert_eq!(decision, Decision::nothing(Ok(()))),
+            _ => assert_eq!(decision, Decision::nothing(Err(status))),
+        }
+    }
+}
+
+#[test]
+fn an_outcome_is_taken_once_from_the_claimant_only() {
+    let claimed = sale(SaleStatus::Claimed);
+    for (told, becomes) in [
+        (Outcome::Dispensed, Disposition::Dispensed),
+        (
+            Outcome::NotDispensed,
+            Disposition::RefundDue(Reason::NotDispensed),
+        ),
+        (Outcome::Unknown, Disposition::Review(Doubt::Unknown)),
+    ] {
+        let decision = outcome(&claimed, our_claim(), told);
+        assert_eq!(decision.answer, Ok(()));
+        assert_eq!(
+            decision.changes,
+            [moved(SaleStatus::Claimed, told.status()), disposed(becomes)]
+        );
+        assert_eq!(
+            outcome(&sale(told.status()), our_claim(), told),
+            Decision::nothing(Ok(())),
+            "again"
+        );
+    }
+    let refused = |sale: SaleStatus| Decision::nothing(Err(sale));
+    assert_eq!(
+        outcome(&claimed, ClaimId::from_random(6), Outcome::Dispensed),
+        refused(SaleStatus::Claimed)
+    );
+    assert_eq!(
+        outcome(&sale(SaleStatus::Dispensed), our_claim(), Outcome::Unknown),
+        refused(SaleStatus::Dispensed)
+    );
+    assert_eq!(
+        outcome(&sale(SaleStatus::Paid), our_claim(), Outcome::NotDispensed),
+        refused(SaleStatus::Paid)
+    );
+}
+
+#[test]
+fn a_silent_claim_goes_to_review_and_a_late_report_settles_it() {
+    let claimed = sale(SaleStatus::Claimed);
+    assert_eq!(fall_silent(&claimed, seconds_later(599)), None);
+    let review = Disposition::Review(Doubt::Silent);
+    assert_eq!(
+        fall_silent(&claimed, seconds_later(600)),
+        Some(vec![disposed(review)])
+    );
+    let silent = Sale {
+        disposition: Some(review),
+        ..claimed
+    };
+    assert_eq!(fall_silent(&silent, seconds_later(9999)), None, "once");
+    let late = outcome(&silent, our_claim(), Outcome::Dispensed);
+    assert!(late.changes.contains(&disposed(Disposition::Dispensed)));
+}
+
+#[test]
+fn what_a_person_decided_stands_against_a_late_report() {
+    let decided = Sale {
+        disposition: Some(Disposition::RefundDue(Reason::Decided)),
+        ..sale(SaleStatus::Claimed)
+    };
+    let late = outcome(&decided, our_claim(), Outcome::Dispensed);
+    assert_eq!(
+        late.changes,
+        [moved(SaleStatus::Claimed, SaleStatus::Dispensed)]
+    );
+}
+
+#[test]
+fn every_disposition_has_its_own_words() {
+    let others = [
+        Disposition::Waiting,
+        Disposition::Dispensed,
+        Disposition::Refunded,
+        Disposition::Review(Doubt::Unknown),
+        Disposition::Review(Doubt::Silent),
+    ];
+    for disposition in Reason::ALL
+        .map(Disposition::RefundDue)
+        .into_iter()
+        .chain(others)
+    {
+        let (state, reason) = disposition.words();
+        assert_eq!(Disposition::from_words(state, reason), Some(disposition));
+    }
+    assert_eq!(Disposition::from_words("refund-due", ""), None);
+}

@@ -1,0 +1,107 @@
+//! Counters for `/metrics`, in Prometheus' text format.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::merchant::store::reports::Balance;
+
+/// What can come of a notification; the label of its counter.
+const VERDICTS: [&str; 12] = [
+    "paid",
+    "known",
+    "refund",
+    "contradiction",
+    "not-paid",
+    "foreign",
+    "unreadable",
+    "unverified",
+    "malformed",
+    "oversized",
+    "incomplete",
+    "unavailable",
+];
+
+/// Counted since the start.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    notifications: [AtomicU64; VERDICTS.len()],
+}
+
+impl Metrics {
+    /// Counts one notification.
+    pub fn notification(&self, verdict: &str) {
+        let place = VERDICTS
+            .iter()
+            .position(|known| *known == verdict)
+            .expect("every verdict has its counter");
+        self.notifications[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The page.
+    pub fn page(&self, waiting: usize, balance: &Balance, sales: &[(String, i64)]) -> String {
+        let mut page = String::new();
+        let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, i64)]| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            for (labels, value) in samples {
+                let _ = writeln!(page, "{name}{labels} {value}");
+            }
+        };
+        let counted: Vec<(String, i64)> = VERDICTS
+            .iter()
+            .zip(&self.notifications)
+            .map(|(verdict, count)| {
+                (
+                    format!("{{verdict=\"{verdict}\"}}"),
+                    count.load(Ordering::Relaxed) as i64,
+                )
+            })
+            .collect();
+        family(
+            "selpay_notifications_total",
+            "counter",
+            "Notifications received, by what came of them.",
+            &counted,
+        );
+        family(
+            "selpay_waiting_sales",
+            "gauge",
+            "Sales that kiosks wait for in long polls.",
+            &[(String::new(), waiting as i64)],
+        );
+        let sales: Vec<(String, i64)> = sales
+            .iter()
+            .map(|(status, count)| (format!("{{status=\"{status}\"}}"), *count))
+            .collect();
+        family(
+            "selpay_sales",
+            "gauge",
+            "Sales in the books, by status.",
+            &sales,
+        );
+        let parts = [
+            ("dispensed", balance.dispensed),
+            ("refund-due", balance.refund_due),
+            ("refunded", balance.refunded),
+            ("review", balance.review),
+            ("waiting", balance.waiting),
+        ];
+        let parts: Vec<(String, i64)> = parts
+            .iter()
+            .map(|(state, fen)| (format!("{{state=\"{state}\"}}"), *fen))
+            .collect();
+        family(
+            "selpay_money_fen",
+            "gauge",
+            "Verified money, by what has become of it, in fen.",
+            &parts,
+        );
+        family(
+            "selpay_balance_holds",
+            "gauge",
+            "1 if every fen verified is accounted for.",
+            &[(String::new(), i64::from(balance.holds))],
+        );
+        page
+    }
+}

@@ -1,0 +1,192 @@
+//! One writer, many requests, one flush: whatever waits when a commit begins goes into it together.
+//!
+//! Each request runs in its own savepoint, so that one which fails takes no other with it. Answers leave after the
+//! commit. A commit that fails ends the process: what is on disk is then unknown, and only a restart finds out.
+
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::merchant::store::Unavailable;
+
+/// The most requests in one commit.
+const GROUP: usize = 256;
+/// The most requests that wait; more are refused at once.
+const QUEUE: usize = 4096;
+
+/// Runs a request; what it returns gives the answer, after the commit.
+type Job = Box<dyn FnOnce(&Connection) -> Box<dyn FnOnce() + Send> + Send>;
+
+/// The way to the writer.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    jobs: SyncSender<Job>,
+}
+
+impl Writer {
+    /// Starts the writer's thread; it ends when the last `Writer` is gone.
+    pub fn start(connection: Connection) -> std::io::Result<Writer> {
+        let (jobs, queue) = mpsc::sync_channel(QUEUE);
+        thread::Builder::new()
+            .name("books".to_owned())
+            .spawn(move || write_groups(connection, &queue))?;
+        Ok(Writer { jobs })
+    }
+
+    /// Runs a request and waits until it is durable.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        self.queue(request, move |result| {
+            // Whoever asked may have gone away; what was done is done.
+            let _ = sender.send(result);
+        })?;
+        receiver
+            .await
+            .map_err(|_| Unavailable("the writer has ended".to_owned()))?
+    }
+
+    /// Runs a request some time, unless too many wait already. Nobody waits for it.
+    pub fn write_if_idle(
+        &self,
+        request: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) {
+        let told = self.queue(request, |result| {
+            if let Err(error) = result {
+                tracing::warn!("{error}");
+            }
+        });
+        if let Err(error) = told {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        answer: impl FnOnce(Result<T, Unavailable>) + Send + 'static,
+    ) -> Result<(), Unavailable> {
+        let job: Job = Box::new(move |connection| {
+            let result =
+                in_savepoint(connection, request).map_err(|error| Unavailable(error.to_string()));
+            Box::new(move || answer(result))
+        });
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Unavailable("too many requests wait".to_owned()),
+            TrySendError::Disconnected(_) => Unavailable("the writer has ended".to_owned()),
+        })
+    }
+}
+
+fn in_savepoint<T>(
+    connection: &Connection,
+    request: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.execute_batch("SAVEPOINT request")?;
+    let result = request(connection);
+    if result.is_err() {
+        connection.execute_batch("ROLLBACK TO request")?;
+    }
+    connection.execute_batch("RELEASE request")?;
+    result
+}
+
+fn write_groups(connection: Connection, queue: &Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        if let Err(error) = write_group(&connection, first, queue) {
+            tracing::error!(
+                "the books cannot be written: {error}; the process ends, a restart recovers"
+            );
+            std::process::exit(1);
+        }
+    }
+}
+
+fn write_group(connection: &Connection, first: Job, queue: &Receiver<Job>) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let mut answers = vec![first(connection)];
+    while answers.len() < GROUP {
+        let Ok(job) = queue.try_recv() else { break };
+        answers.push(job(connection));
+    }
+    connection.execute_batch("COMMIT")?;
+    for answer in answers {
+        answer();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer() -> Writer {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection
+            .execute_batch("CREATE TABLE lines (line TEXT PRIMARY KEY)")
+            .expect("a table");
+        Writer::start(connection).expect("a thread")
+    }
+
+    fn insert(
+        line: &'static str,
+    ) -> impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static {
+        move |connection| {
+            connection
+                .execute("INSERT INTO lines VALUES (?1)", [line])
+                .map(drop)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_fails_takes_no_other_with_it() {
+        let writer = writer();
+        let half_done = |connection: &Connection| {
+            insert("half")(connection)?;
+            insert("half")(connection)
+        };
+        let (first, failed, last) = tokio::join!(
+            writer.write(insert("a")),
+            writer.write(half_done),
+            writer.write(insert("b"))
+        );
+        assert!(first.is_ok() && last.is_ok());
+        assert!(failed.is_err());
+        let count = writer
+            .write(|c| c.query_row("SELECT count(*) FROM lines", [], |row| row.get::<_, i64>(0)))
+            .await;
+        assert_eq!(count, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn requests_that_wait_together_share_a_commit() {
+        let writer = writer();
+        let (begin, waits) = mpsc::channel::<()>();
+        let slow = writer.write(move |_| {
+            waits.recv().expect("told to begin");
+            Ok(())
+        });
+        let commits = |c: &Connection| {
+            c.query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))
+                .map(|n| (n, c.is_autocommit()))
+        };
+        let (_, one, two, ()) = tokio::join!(
+            slow,
+            writer.write(insert("a")),
+            writer.write(commits),
+            async {
+                begin.send(()).expect("the writer listens");
+            }
+        );
+        assert!(one.is_ok());
+        assert_eq!(
+            two,
+            Ok((1, false)),
+            "the insert is seen before any commit ended the transaction"
+        );
+    }
+}
