@@ -1,0 +1,126 @@
+//! The device: a pure machine, and the adapters through which its effects happen.
+//!
+//! - [`machine`]: all decisions, pure. [`ports`]: the doors to the world. [`runner`]: the loop between them.
+//! - [`net`]: the merchant and the platform over HTTP. [`journal`]: what survives a power cut.
+//! - [`ui`]: screens as pictures. [`board`]: panels, keypads and dispensers, chosen by a board file.
+//! - [`config`]: `kiosk.toml`.
+//!
+//! The adapters do not know each other; they meet in [`Kiosk::open`].
+
+pub mod board;
+pub mod config;
+pub mod journal;
+pub mod machine;
+pub mod net;
+pub mod ports;
+pub mod runner;
+pub mod ui;
+
+use std::time;
+
+use crate::kiosk::board::Board;
+use crate::kiosk::config::Config;
+use crate::kiosk::journal::FileJournal;
+use crate::kiosk::machine::Machine;
+use crate::kiosk::machine::effect::Effects;
+use crate::kiosk::machine::instant::Instant;
+use crate::kiosk::net::{MerchantClient, PlatformClient};
+use crate::kiosk::ports::Clock;
+use crate::kiosk::runner::{Happening, Ports, Runner};
+
+/// Everything a kiosk needs, opened and checked.
+pub struct Kiosk {
+    machine: Machine,
+    first: Effects,
+    journal: FileJournal,
+    merchant: MerchantClient,
+    platform: PlatformClient,
+    service_phone: Option<String>,
+    clock: SystemClock,
+}
+
+impl Kiosk {
+    /// Opens the journal and prepares the network. Moves nothing, calls nobody.
+    ///
+    /// A journal that cannot be trusted does not stop the kiosk from starting: it shows that it is out of service.
+    pub fn open(config: &Config) -> anyhow::Result<Kiosk> {
+        let clock = SystemClock::default();
+        let settings = config.settings();
+        let (journal, records) = FileJournal::open(&config.journal)?;
+        let (machine, first) = match records
+            .and_then(|records| Ok(Machine::resume(settings, clock.now(), records)?))
+        {
+            Ok(resumed) => resumed,
+            Err(error) => {
+                tracing::error!(
+                    "{}: {error}; nothing is sold until a person has looked at it",
+                    config.journal.display()
+                );
+                (Machine::halted(settings), Effects::new())
+            }
+        };
+        Ok(Kiosk {
+            machine,
+            first,
+            journal,
+            merchant: MerchantClient::new(config)?,
+            platform: PlatformClient::new(config),
+            service_phone: config.service_phone.clone(),
+            clock,
+        })
+    }
+
+    /// Runs the loop on this thread until `stop` says so, or until the keys have ended.
+    pub fn run(
+        mut self,
+        board: &mut Board,
+        stop: &dyn Fn() -> bool,
+        witness: &mut dyn FnMut(Instant, Happening<'_>),
+    ) {
+        let ports = Ports {
+            clock: &self.clock,
+            random: &mut random_bits,
+            panel: &mut *board.panel,
+            keypad: &mut *board.keypad,
+            dispenser: &mut *board.dispenser,
+            journal: &mut self.journal,
+            merchant: &mut self.merchant,
+            platform: &mut self.platform,
+            witness,
+        };
+        Runner::new(self.machine, self.first, self.service_phone, ports).run(stop);
+    }
+}
+
+/// 128 bits from the operating system. Without them no order number is safe to use.
+fn random_bits() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("Linux has random numbers once it has started");
+    u128::from_ne_bytes(bytes)
+}
+
+/// The operating system's monotonic clock.
+#[derive(Debug)]
+struct SystemClock(time::Instant);
+
+impl Default for SystemClock {
+    fn default() -> SystemClock {
+        SystemClock(time::Instant::now())
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.0.elapsed().as_millis() as u64)
+    }
+}
+
+/// Tells the log what happens, each thing once.
+pub fn log_witness(_now: Instant, happening: Happening<'_>) {
+    match happening {
+        Happening::Key(key) => tracing::debug!("key {}", key.cap()),
+        Happening::Effect(effect) => tracing::debug!("{effect:?}"),
+        Happening::Reply(event) => tracing::debug!("{event:?}"),
+        Happening::Screen(screen) => tracing::debug!("screen {}", screen.name()),
+    }
+}

@@ -1,0 +1,251 @@
+//! `kiosk.toml`: read, checked field by field, then complete.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::files::{self, Unusable};
+use crate::ids::KioskName;
+use crate::kiosk::machine::Settings;
+use crate::kiosk::machine::screen::Language;
+use crate::money::Fen;
+use crate::selpay::add_order::ScanRules;
+
+/// A kiosk's configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our name at the merchant.
+    pub kiosk: KioskName,
+    /// The board file.
+    pub board: PathBuf,
+    /// The merchant's public key at the platform.
+    pub app_key: String,
+    /// Where the platform is, without a slash at the end.
+    pub platform_url: String,
+    /// Where a QR code may point to.
+    pub scan_rules: ScanRules,
+    /// Where the merchant's server is, without a slash at the end.
+    pub merchant_url: String,
+    /// The only authority trusted for the merchant's certificate, as PEM.
+    pub merchant_ca_file: Option<PathBuf>,
+    /// This kiosk's secret at the merchant.
+    pub token: String,
+    /// Where the journal is.
+    pub journal: PathBuf,
+    /// The language to begin with.
+    pub language: Language,
+    /// The most that one sale may cost.
+    pub max_total: Fen,
+    /// The countdown of a QR code.
+    pub pay_time: Duration,
+    /// Whom to call when something is wrong.
+    pub service_phone: Option<String>,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Raw {
+    kiosk: String,
+    board: PathBuf,
+    app_key: String,
+    platform_url: String,
+    scan_hosts: Vec<String>,
+    merchant_url: String,
+    merchant_ca_file: Option<PathBuf>,
+    token_file: PathBuf,
+    journal: PathBuf,
+    #[serde(default)]
+    language: Language,
+    #[serde(default = "default_max_total")]
+    max_total: u32,
+    #[serde(default = "default_pay_seconds")]
+    pay_seconds: u64,
+    service_phone: Option<String>,
+}
+
+fn default_max_total() -> u32 {
+    100_000
+}
+
+fn default_pay_seconds() -> u64 {
+    120
+}
+
+impl Config {
+    /// Reads and checks the file.
+    pub fn load(file: &Path) -> Result<Config, Unusable> {
+        let raw: Raw = files::read_toml(file)?;
+        let wrong = |field: &str, fix: String| Unusable::field(file, field, fix);
+        if raw.app_key.is_empty() || !raw.app_key.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(wrong(
+                "app-key",
+                "must be the platform's appKey: letters and digits".to_owned(),
+            ));
+        }
+        if raw.scan_hosts.is_empty()
+            || raw
+                .scan_hosts
+                .iter()
+                .any(|host| host.is_empty() || host.contains('/'))
+        {
+            return Err(wrong(
+                "scan-hosts",
+                "list the hosts a QR code may point to, like [\"up.selpay.cn\"]".to_owned(),
+            ));
+        }
+        if !(10..=3600).contains(&raw.pay_seconds) {
+            return Err(wrong(
+                "pay-seconds",
+                format!("{} is not within 10 … 3600", raw.pay_seconds),
+            ));
+        }
+        let phone_is_short = raw
+            .service_phone
+            .as_ref()
+            .is_none_or(|phone| (1..=24).contains(&phone.chars().count()));
+        if !phone_is_short {
+            return Err(wrong(
+                "service-phone",
+                "must be 1 to 24 characters, to fit the panel".to_owned(),
+            ));
+        }
+        Ok(Config {
+            kiosk: raw
+                .kiosk
+                .parse()
+                .map_err(|error| wrong("kiosk", format!("{error}")))?,
+            board: files::beside(file, &raw.board),
+            app_key: raw.app_key,
+            platform_url: base_url(&raw.platform_url).map_err(|fix| wrong("platform-url", fix))?,
+            scan_rules: ScanRules {
+                hosts: raw.scan_hosts,
+                plain_http: false,
+            },
+            merchant_url: base_url(&raw.merchant_url).map_err(|fix| wrong("merchant-url", fix))?,
+            merchant_ca_file: raw.merchant_ca_file.map(|ca| files::beside(file, &ca)),
+            token: files::read_secret(&files::beside(file, &raw.token_file))?,
+            journal: files::beside(file, &raw.journal),
+            language: raw.language,
+            max_total: raw
+                .max_total
+                .try_into()
+                .map_err(|error| wrong("max-total", format!("{error}")))?,
+            pay_time: Duration::from_secs(raw.pay_seconds),
+            service_phone: raw.service_phone,
+        })
+    }
+
+    /// What the machine is to know of it.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            max_total: self.max_total,
+            pay_time: self.pay_time,
+            language: self.language,
+        }
+    }
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(rest)
+            if !rest.is_empty()
+                && rest.bytes().all(|b| b.is_ascii_graphic())
+                && !rest.contains(['?', '#', '@']) =>
+        {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!(
+            "{text} is not an address like https://merchant.example"
+        )),
+    }
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const GOOD: &str = r#"
+        kiosk = "kiosk-1"
+        board = "boards/bench.toml"
+        app-key = "5f53481517b449b0a8c8dbe808d8bf5c"
+        platform-url = "https://upweb.selpay.cn/prod-api/"
+        scan-hosts = ["up.selpay.cn"]
+        merchant-url = "https://merchant.example"
+        token-file = "token"
+        journal = "journal"
+    "#;
+
+    /// Loads the good configuration with one line replaced, or added.
+    fn load(line: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        files::write_secret(&dir.path().join("token"), "secret\n").expect("written");
+        let key = line.split('=').next().unwrap_or("").trim();
+        let kept: Vec<&str> = GOOD
+            .lines()
+            .filter(|old| key.is_empty() || !old.trim().starts_with(key))
+            .collect();
+        let file = dir.path().join("kiosk.toml");
+        fs::write(&file, format!("{}\n{line}\n", kept.join("\n"))).expect("written");
+        Config::load(&file).map_err(|error| {
+            error
+                .to_string()
+                .replace(&dir.path().display().to_string(), "")
+        })
+    }
+
+    #[test]
+    fn a_short_file_is_enough() {
+        let config = load("").expect("good");
+        assert_eq!(config.platform_url, "https://upweb.selpay.cn/prod-api");
+        assert_eq!(config.token, "secret");
+        assert_eq!(config.max_total.to_string(), "1000.00");
+        assert_eq!(config.pay_time, Duration::from_secs(120));
+        assert_eq!(config.language, Language::Zh);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_file_field_and_fix() {
+        for (line, told) in [
+            (
+                "kiosk = \"a b\"",
+                "/kiosk.toml: kiosk: must be 1 to 32 characters of A-Z a-z 0-9 _ - .",
+            ),
+            (
+                "max-total = 0",
+                "/kiosk.toml: max-total: zero is nothing to pay: the smallest amount is 0.01",
+            ),
+            (
+                "max-total = 100000001",
+                "/kiosk.toml: max-total: too much: the largest amount is 1000000.00",
+            ),
+            (
+                "pay-seconds = 5",
+                "/kiosk.toml: pay-seconds: 5 is not within 10 … 3600",
+            ),
+            (
+                "merchant-url = \"merchant.example\"",
+                "/kiosk.toml: merchant-url: merchant.example is not an address like https://merchant.example",
+            ),
+            (
+                "scan-hosts = []",
+                "/kiosk.toml: scan-hosts: list the hosts a QR code may point to, like [\"up.selpay.cn\"]",
+            ),
+            (
+                "token-file = \"nothing\"",
+                "/nothing: No such file or directory (os error 2)",
+            ),
+        ] {
+            assert_eq!(load(line).map(drop), Err(told.to_owned()), "{line}");
+        }
+        let unknown = load("colour = \"red\"").map(drop).expect_err("unknown");
+        assert!(unknown.contains("unknown field `colour`"), "{unknown}");
+        let language = load("language = \"de\"").map(drop).expect_err("unknown");
+        assert!(language.contains("`zh` or `en`"), "{language}");
+    }
+}

@@ -1,0 +1,60 @@
+//! The kiosk's network: the merchant's server and the platform, over blocking HTTP with deadlines.
+//!
+//! Nothing is retried in here, no redirect is followed, and no answer is trusted beyond its shape. That there was no
+//! answer is told as such: what the other side did is then unknown.
+
+mod merchant;
+mod platform;
+
+pub use merchant::MerchantClient;
+pub use platform::PlatformClient;
+
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::Response;
+use ureq::tls::{RootCerts, TlsConfig};
+
+/// How long a connection may take.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// How long a whole call may take.
+const CALL_TIME: Duration = Duration::from_secs(5);
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+/// An HTTP client with our deadlines, which trusts these authorities.
+fn agent(root_certs: RootCerts) -> Agent {
+    Agent::config_builder()
+        .timeout_connect(Some(CONNECT_TIME))
+        .timeout_global(Some(CALL_TIME))
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .user_agent(concat!("selpay-kiosk/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(root_certs).build())
+        .build()
+        .into()
+}
+
+/// An answer that came whole.
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+}
+
+/// Reads the answer to the end, or tells the log that there is none.
+fn whole(call: &str, result: Result<Response<ureq::Body>, ureq::Error>) -> Option<Answer> {
+    let read = result.and_then(|mut response| {
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER)
+            .read_to_vec()?;
+        Ok(Answer {
+            status: response.status().as_u16(),
+            body,
+        })
+    });
+    read.inspect_err(|error| tracing::warn!("{call}: no answer: {error}"))
+        .ok()
+}

@@ -1,0 +1,212 @@
+//! The merchant's HTTP API, from the kiosk's side.
+
+use std::fs;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::http::Request;
+use ureq::tls::{PemItem, RootCerts, parse_pem};
+
+use super::{Answer, agent, whole};
+use crate::api;
+use crate::files::Unusable;
+use crate::ids::{ClaimId, OrderNo, SaleId};
+use crate::kiosk::config::Config;
+use crate::kiosk::machine::event::{NoReply, Unsettled, UnsettledSale};
+use crate::kiosk::ports::{Idle, Merchant};
+use crate::money::Fen;
+use crate::sale::{Outcome, SaleStatus};
+
+/// The merchant's server, as the kiosk knows it.
+#[derive(Debug)]
+pub struct MerchantClient {
+    agent: Agent,
+    url: String,
+    authorization: String,
+}
+
+impl MerchantClient {
+    /// A client for the configured server. Connects to nothing yet.
+    pub fn new(config: &Config) -> Result<MerchantClient, Unusable> {
+        let root_certs = match &config.merchant_ca_file {
+            None => RootCerts::WebPki,
+            Some(file) => {
+                let pem = fs::read(file).map_err(|error| Unusable::new(file, error.to_string()))?;
+                let certificates: Vec<_> = parse_pem(&pem)
+                    .filter_map(|item| match item {
+                        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                        _ => None,
+                    })
+                    .collect();
+                if certificates.is_empty() {
+                    return Err(Unusable::new(file, "holds no certificate in PEM form"));
+                }
+                RootCerts::Specific(Arc::new(certificates))
+            }
+        };
+        Ok(MerchantClient {
+            agent: agent(root_certs),
+            url: config.merchant_url.clone(),
+            authorization: format!("Bearer {}", config.token),
+        })
+    }
+
+    /// Makes one call; the answer's body as `A`.
+    fn call<A: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<A, NoReply> {
+        let call = format!("{method} {path}");
+        let body = serde_json::to_vec(body).expect("our own types are JSON");
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("Authorization", &self.authorization)
+            .header("Content-Type", "application/json")
+            .body(body)
+            .map_err(|error| {
+                tracing::error!("{call}: {error}");
+                NoReply::NoAnswer
+            })?;
+        let answer = whole(&call, self.agent.run(request)).ok_or(NoReply::NoAnswer)?;
+        read(&call, &answer)
+    }
+
+    fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, NoReply> {
+        let request = self
+            .agent
+            .get(format!("{}{path}", self.url))
+            .header("Authorization", &self.authorization);
+        let answer = whole(path, request.call()).ok_or(NoReply::NoAnswer)?;
+        read(path, &answer)
+    }
+}
+
+/// What an answer means to the machine.
+fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> {
+    let refusal = || serde_json::from_slice::<api::Refusal>(&answer.body).ok();
+    match answer.status {
+        200 | 201 => serde_json::from_slice(&answer.body).map_err(|error| {
+            tracing::error!("{call}: the merchant's answer makes no sense: {error}");
+            NoReply::NoAnswer
+        }),
+        401 => {
+            tracing::error!(
+                "{call}: the merchant does not know our token; compare token-file with its [kiosks]"
+            );
+            Err(NoReply::NotAdmitted)
+        }
+        404 | 409 => {
+            let refusal = refusal();
+            tracing::warn!(
+                "{call}: refused: {}",
+                refusal
+                    .as_ref()
+                    .map_or("no reason given", |r| r.message.as_str())
+            );
+            Err(NoReply::Refused(refusal.and_then(|refusal| refusal.status)))
+        }
+        status => {
+            tracing::error!("{call}: HTTP {status}");
+            Err(NoReply::NoAnswer)
+        }
+    }
+}
+
+impl Merchant for MerchantClient {
+    fn unsettled(&mut self, _idle: Idle<'_>) -> Result<Unsettled, NoReply> {
+        let theirs: Vec<api::UnsettledSale> = self.get("/v1/sales/unsettled")?;
+        // Oldest first: what does not fit is asked for again at the next start.
+        Ok(theirs
+            .into_iter()
+            .take(Unsettled::new().capacity())
+            .map(
+                |api::UnsettledSale {
+                     sale,
+                     total,
+                     status,
+                     claim,
+                     ..
+                 }| UnsettledSale {
+                    sale,
+                    total,
+                    status,
+                    claim,
+                },
+            )
+            .collect())
+    }
+
+    fn register(
+        &mut self,
+        order: OrderNo,
+        sale: SaleId,
+        total: Fen,
+        _idle: Idle<'_>,
+    ) -> Result<(), NoReply> {
+        let held: api::Order = self.call(
+            "PUT",
+            &format!("/v1/orders/{order}"),
+            &api::Register { sale, total },
+        )?;
+        if held.order_no == order && held.sale == sale && held.total == total {
+            Ok(())
+        } else {
+            Err(NoReply::NoAnswer)
+        }
+    }
+
+    fn poll(&mut self, order: OrderNo, _idle: Idle<'_>) -> Result<SaleStatus, NoReply> {
+        let held: api::Order = self.get(&format!("/v1/orders/{order}"))?;
+        if held.order_no == order {
+            Ok(held.status)
+        } else {
+            Err(NoReply::NoAnswer)
+        }
+    }
+
+    fn claim(&mut self, sale: SaleId, claim: ClaimId, _idle: Idle<'_>) -> Result<(), NoReply> {
+        let granted: api::Granted = self.call(
+            "POST",
+            &format!("/v1/sales/{sale}/claim"),
+            &api::Claim { claim },
+        )?;
+        match granted {
+            api::Granted {
+                sale: theirs,
+                claim: granted,
+                status: SaleStatus::Claimed,
+                ..
+            } if theirs == sale && granted == claim => Ok(()),
+            api::Granted { status, .. } => Err(NoReply::Refused(Some(status))),
+        }
+    }
+
+    fn report(
+        &mut self,
+        sale: SaleId,
+        claim: ClaimId,
+        outcome: Outcome,
+        _idle: Idle<'_>,
+    ) -> Result<(), NoReply> {
+        let report = api::Report { claim, outcome };
+        self.call::<api::Standing>("POST", &format!("/v1/sales/{sale}/outcome"), &report)
+            .map(drop)
+    }
+
+    fn close(&mut self, sale: SaleId, _idle: Idle<'_>) -> Result<(), NoReply> {
+        let standing: api::Standing = self.call(
+            "POST",
+            &format!("/v1/sales/{sale}/close"),
+            &serde_json::json!({}),
+        )?;
+        match standing.status {
+            SaleStatus::Closed => Ok(()),
+            status => Err(NoReply::Refused(Some(status))),
+        }
+    }
+}

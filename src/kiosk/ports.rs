@@ -1,0 +1,112 @@
+//! The few doors through which the kiosk's effects happen. The real adapters and the simulation both stand behind them.
+
+use core::time::Duration;
+use std::io;
+
+use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
+use crate::kiosk::machine::effect::Record;
+use crate::kiosk::machine::event::{Key, NoReply, NotAdded, Unsettled};
+use crate::kiosk::machine::instant::Instant;
+use crate::kiosk::ui::frame::Frame;
+use crate::money::Fen;
+use crate::sale::{Outcome, SaleStatus};
+
+/// The monotonic clock.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Instant;
+}
+
+/// What shows the picture.
+pub trait Panel {
+    /// Width and height in pixels.
+    fn size(&self) -> (u32, u32);
+    /// Shows the frame. `name` is the screen's short name, for files and logs.
+    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<()>;
+}
+
+/// What a keypad has to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pressed {
+    /// This key was pressed.
+    Key(Key),
+    /// The time is up.
+    Nothing,
+    /// There will be no more keys.
+    Ended,
+}
+
+/// Where keys come from. Waiting for a key is how the loop sleeps.
+pub trait Keypad {
+    /// Waits for a key, for so long at most. A signal may end the wait early.
+    fn wait(&mut self, patience: Duration) -> io::Result<Pressed>;
+}
+
+/// What lets the goods out.
+pub trait Dispenser {
+    /// Whether it can dispense now.
+    fn is_ready(&mut self) -> bool;
+    /// Begins the pulse for a sale. An error means that nothing has moved.
+    fn start(&mut self, now: Instant, sale: SaleId, total: Fen) -> io::Result<()>;
+    /// Carries the pulse on; what came of it, once it is over.
+    fn poll(&mut self, now: Instant) -> Option<Outcome>;
+    /// When `poll` wants to be called next, while a pulse is under way.
+    fn wake_at(&self) -> Option<Instant>;
+}
+
+/// What the kiosk remembers over a power cut.
+pub trait Journal {
+    /// Makes the record durable: it is on disk when this returns.
+    fn append(&mut self, record: &Record) -> io::Result<()>;
+}
+
+/// What a call is to do next, as the loop says between two slices of waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// Go on waiting.
+    Wait,
+    /// Give up. Only a read listens to this; a call that changes something has its own deadline.
+    Abandon,
+}
+
+/// Called by a network adapter while it waits, so that the kiosk stays awake.
+pub type Idle<'a> = &'a mut dyn FnMut() -> Patience;
+
+/// The merchant's server (CONTRACT.md, The merchant's HTTP API).
+pub trait Merchant {
+    /// Which of our sales have not ended there.
+    fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply>;
+    /// Lets the merchant hold an order number.
+    fn register(
+        &mut self,
+        order: OrderNo,
+        sale: SaleId,
+        total: Fen,
+        idle: Idle<'_>,
+    ) -> Result<(), NoReply>;
+    /// Where the order's sale stands.
+    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<SaleStatus, NoReply>;
+    /// Claims a paid sale.
+    fn claim(&mut self, sale: SaleId, claim: ClaimId, idle: Idle<'_>) -> Result<(), NoReply>;
+    /// Tells what came of a claim.
+    fn report(
+        &mut self,
+        sale: SaleId,
+        claim: ClaimId,
+        outcome: Outcome,
+        idle: Idle<'_>,
+    ) -> Result<(), NoReply>;
+    /// Closes a sale.
+    fn close(&mut self, sale: SaleId, idle: Idle<'_>) -> Result<(), NoReply>;
+}
+
+/// The platform.
+pub trait Platform {
+    /// Adds an order; the checked address to pay at.
+    fn add_order(
+        &mut self,
+        order: OrderNo,
+        total: Fen,
+        idle: Idle<'_>,
+    ) -> Result<ScanUrl, NotAdded>;
+}
