@@ -3,7 +3,7 @@
 //! - [`machine`]: all decisions, pure. [`ports`]: the doors to the world. [`runner`]: the loop between them.
 //! - [`net`]: the merchant and the platform over HTTP. [`journal`]: what survives a power cut.
 //! - [`ui`]: screens as pictures. [`board`]: panels, keypads and dispensers, chosen by a board file.
-//! - [`config`]: `kiosk.toml`.
+//! - [`config`]: the configuration file, `kiosk.toml`.
 //!
 //! The adapters do not know each other; they meet in [`Kiosk::open`].
 

@@ -65,6 +65,7 @@ pub fn router(config: Config, public_url: String) -> Router {
             file("text/javascript", include_str!("page/phone.js")),
         )
         .route("/phone", get(phone))
+        .route("/sim/newest", get(newest))
         .route(
             "/sim/orders",
             get(async |State(shell): State<Arc<Shell>>| Json(shell.platform().orders())),
@@ -109,6 +110,11 @@ async fn page() -> Response {
 /// The phone, held before the code that shows now.
 async fn phone(State(shell): State<Arc<Shell>>) -> Redirect {
     Redirect::to(shell.platform().newest_page().as_deref().unwrap_or("/"))
+}
+
+/// The same for a page that is open already.
+async fn newest(State(shell): State<Arc<Shell>>) -> Response {
+    Json(json!({ "page": shell.platform().newest_page() })).into_response()
 }
 
 async fn order(State(shell): State<Arc<Shell>>, Path(order_no): Path<String>) -> Response {

@@ -27,6 +27,10 @@ impl Language {
 
 /// One screen and everything that is told on it.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack: nothing here allocates"
+)]
 pub enum Screen {
     /// An amount is being typed.
     Amount {

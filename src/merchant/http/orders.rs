@@ -230,6 +230,10 @@ fn no_such_sale() -> Response {
     )
 }
 
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the answer, made once per bad request"
+)]
 fn name<T: std::str::FromStr<Err: std::fmt::Display>>(
     text: &str,
     what: &str,

@@ -24,8 +24,8 @@ async function read() {
 /** Nothing was scanned: as soon as an order is to be paid, the phone holds its code. */
 async function waitForOrder() {
   show("none");
-  const response = await fetch("/phone");
-  if (response.url.includes("#") || new URL(response.url).hash) location.hash = new URL(response.url).hash;
+  const newest = (await (await fetch("/sim/newest")).json()).page;
+  if (newest) location.hash = newest.slice(newest.indexOf("#"));
   else setTimeout(read, 1000);
 }
 
