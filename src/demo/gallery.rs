@@ -1,4 +1,4 @@
-//! A panel that keeps every screen it shows: `01-amount.png`, `02-one-moment.png`, ….
+//! A panel that keeps every screen it shows, from the first amount on: `01-amount.png`, `02-one-moment.png`, ….
 
 use std::io;
 use std::path::PathBuf;
@@ -35,6 +35,10 @@ impl Panel for Gallery {
 
     /// A screen that only changes (another digit, the countdown) keeps its number.
     fn show(&mut self, name: &str, frame: &Frame) -> io::Result<()> {
+        if self.number == 0 && name != "amount" {
+            // The kiosk is still starting.
+            return self.panel.show(name, frame);
+        }
         if name != self.name {
             self.number += 1;
             name.clone_into(&mut self.name);

@@ -1,0 +1,348 @@
+//! Notifications as they must be answered, and as they must not be believed: every row of the table, over real HTTP.
+
+#[path = "support/shop.rs"]
+mod shop;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use selpay_kiosk::ids::OrderNo;
+use serde_json::{Value, json};
+use shop::{Shop, paid, post, raw, signed, unsigned};
+
+fn success() -> (u16, String) {
+    (200, "success".to_owned())
+}
+
+fn fail() -> (u16, String) {
+    (200, "fail".to_owned())
+}
+
+#[test]
+fn the_exact_amount_pays_an_open_sale() {
+    let shop = Shop::open();
+    let (sale, order) = shop.sale(1);
+    assert_eq!(
+        shop.notify(signed(paid(order.as_str(), "T1", "350"))),
+        success()
+    );
+    assert_eq!(shop.status(order), "paid");
+    assert_eq!(shop.claim(sale, 1).0, 200);
+    shop.the_books_balance();
+}
+
+#[test]
+fn the_same_transaction_again_changes_nothing() {
+    let shop = Shop::open();
+    let (sale, order) = shop.sale(1);
+    let message = signed(paid(order.as_str(), "T1", "350"));
+    for _ in 0..3 {
+        assert_eq!(shop.notify(&message), success());
+    }
+    assert_eq!(shop.claim(sale, 1).0, 200);
+    assert_eq!(
+        shop.notify(&message),
+        success(),
+        "a late duplicate does not turn a claimed sale back"
+    );
+    assert_eq!(shop.status(order), "claimed");
+    assert_eq!(shop.the_books_balance()["verified"], 350);
+}
+
+#[test]
+fn sixteen_copies_at_once_are_one_payment_and_sixteen_successes() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let message = signed(paid(order.as_str(), "T1", "350"));
+    let url = shop.merchant.url("/notify");
+    let answers: Vec<_> = thread::scope(|scope| {
+        let posts: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| post(&url, message.as_bytes())))
+            .collect();
+        posts
+            .into_iter()
+            .map(|post| post.join().expect("posted"))
+            .collect()
+    });
+    assert_eq!(answers, vec![success(); 16]);
+    assert_eq!(shop.the_books_balance()["verified"], 350);
+    assert!(shop.refund_reasons().is_empty());
+}
+
+#[test]
+fn two_payments_of_one_sale_are_one_sale_and_one_refund() {
+    let shop = Shop::open();
+    let (sale, first) = shop.sale(1);
+    let second = OrderNo::from_random(77);
+    let (status, order) = shop.call(
+        "PUT",
+        &format!("/v1/orders/{second}"),
+        &json!({ "sale": sale, "total": 350 }),
+    );
+    assert_eq!((status, &order["orders"]), (201, &json!([first, second])));
+    assert_eq!(
+        shop.notify(signed(paid(first.as_str(), "T1", "350"))),
+        success()
+    );
+    assert_eq!(
+        shop.notify(signed(paid(second.as_str(), "T2", "350"))),
+        success()
+    );
+    assert_eq!(
+        shop.notify(signed(paid(first.as_str(), "T3", "350"))),
+        success(),
+        "two on one number are two payments"
+    );
+    assert_eq!(shop.refund_reasons(), ["duplicate", "duplicate"]);
+    assert_eq!(shop.the_books_balance()["waiting"], 350);
+}
+
+#[test]
+fn a_payment_after_the_close_goes_back() {
+    let shop = Shop::open();
+    let (sale, order) = shop.sale(1);
+    assert_eq!(
+        shop.call("POST", &format!("/v1/sales/{sale}/close"), &json!({})),
+        (200, json!({ "status": "closed" }))
+    );
+    assert_eq!(
+        shop.notify(signed(paid(order.as_str(), "T1", "350"))),
+        success()
+    );
+    assert_eq!(shop.refund_reasons(), ["late"]);
+    assert_eq!(shop.status(order), "closed");
+    shop.the_books_balance();
+}
+
+#[test]
+fn one_fen_off_is_booked_refused_and_goes_back() {
+    let shop = Shop::open();
+    let (sale, order) = shop.sale(1);
+    for (number, total) in ["349", "351", "1", "0", "35000", "4294967646"]
+        .iter()
+        .enumerate()
+    {
+        assert_eq!(
+            shop.notify(signed(paid(order.as_str(), &format!("T{number}"), total))),
+            fail(),
+            "{total}"
+        );
+    }
+    assert_eq!(shop.status(order), "open");
+    assert_eq!(shop.claim(sale, 1).0, 409);
+    assert_eq!(shop.refund_reasons(), ["amount"; 6]);
+    shop.the_books_balance();
+}
+
+#[test]
+fn an_unknown_number_is_booked_refused_and_pays_once_it_is_registered() {
+    let shop = Shop::open();
+    let order = OrderNo::from_random(1_000_001);
+    let message = signed(paid(order.as_str(), "T1", "350"));
+    assert_eq!(shop.notify(&message), fail());
+    assert_eq!(shop.refund_reasons(), ["unknown-order"]);
+    assert_eq!(shop.books("refunds")[0]["sale"], Value::Null);
+    shop.sale(1);
+    assert_eq!(shop.status(order), "paid");
+    assert!(shop.refund_reasons().is_empty());
+    assert_eq!(shop.notify(&message), success());
+    shop.the_books_balance();
+}
+
+#[test]
+fn a_failed_payment_is_noted_and_a_later_success_still_counts() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    for field in ["result_code", "pay_result", "status"] {
+        let mut failed = paid(order.as_str(), "T1", "350");
+        failed.insert(field.to_owned(), "1".to_owned());
+        assert_eq!(shop.notify(signed(failed)), success(), "{field}");
+    }
+    assert_eq!(shop.status(order), "open");
+    assert_eq!(
+        shop.notify(signed(paid(order.as_str(), "T1", "350"))),
+        success()
+    );
+    assert_eq!(shop.status(order), "paid");
+}
+
+#[test]
+fn a_known_transaction_told_differently_changes_nothing() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let (_, other) = shop.sale(2);
+    assert_eq!(
+        shop.notify(signed(paid(order.as_str(), "T1", "350"))),
+        success()
+    );
+    assert_eq!(
+        shop.notify(signed(paid(order.as_str(), "T1", "351"))),
+        fail()
+    );
+    assert_eq!(
+        shop.notify(signed(paid(other.as_str(), "T1", "350"))),
+        fail()
+    );
+    assert_eq!(shop.status(other), "open");
+    assert_eq!(shop.the_books_balance()["verified"], 350);
+}
+
+#[test]
+fn another_merchants_notification_is_refused() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let mut foreign = paid(order.as_str(), "T1", "350");
+    foreign.insert("mch_id".to_owned(), "7551000002".to_owned());
+    assert_eq!(shop.notify(signed(foreign)), fail());
+    assert_eq!(shop.status(order), "open");
+}
+
+#[test]
+fn what_is_not_signed_by_the_key_changes_nothing() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let good = paid(order.as_str(), "T1", "350");
+    let message = signed(good.clone());
+    let forged = [
+        unsigned(&good),
+        message.replace("[350]", "[351]"),
+        message.replace("</xml>", "<added>1</added></xml>"),
+        message.replace("<sign_type><![CDATA[MD5]]></sign_type>", ""),
+        message.replace("[MD5]", "[RSA]"),
+        message.replace("<sign>", "<sign> "),
+        String::new(),
+        "{}".to_owned(),
+        "<xml></xml>".to_owned(),
+    ];
+    for body in &forged {
+        assert_eq!(shop.notify(body), fail(), "{body}");
+    }
+    assert_eq!(shop.status(order), "open");
+    assert_eq!(shop.the_books_balance()["verified"], 0);
+}
+
+#[test]
+fn a_signed_text_with_two_readings_is_refused() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let message = signed(paid(order.as_str(), "T1", "350"));
+    let total = "<total_fee><![CDATA[350]]></total_fee>";
+    for body in [
+        format!("<!DOCTYPE xml [<!ENTITY x \"350\">]>{message}"),
+        message.replace(
+            "<xml>",
+            "<!DOCTYPE xml SYSTEM \"http://127.0.0.1:1/x\"><xml>",
+        ),
+        message.replace(total, &format!("{total}{total}")),
+        message.replace(total, &format!("<total_fee>1</total_fee>{total}")),
+        message.replace(total, "<total_fee><b>350</b></total_fee>"),
+        message.replace(total, "<total_fee>3<!-- -->50</total_fee>"),
+        format!("<?php ?>{message}"),
+        format!("{message}<xml/>"),
+    ] {
+        assert_eq!(shop.notify(&body), fail(), "{body}");
+    }
+    assert_eq!(shop.status(order), "open");
+    // What only looks different is taken: a byte order mark, blanks, an XML declaration, another Content-Type.
+    assert_eq!(
+        shop.notify(format!(
+            "\u{feff}<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{message}\r\n"
+        )),
+        success()
+    );
+}
+
+#[test]
+fn the_answer_is_seven_bytes_of_plain_text() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let body = signed(paid(order.as_str(), "T1", "350"));
+    let request = format!(
+        "POST /notify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = raw(&shop.merchant.address, request.as_bytes());
+    let (head, text) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert_eq!(text, "success");
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    assert!(
+        head.to_lowercase().contains("content-type: text/plain\r\n"),
+        "{head}"
+    );
+}
+
+#[test]
+fn an_oversized_body_is_refused_whether_its_length_is_told_or_not() {
+    let shop = Shop::open();
+    let (status, answer) = shop.notify(vec![b'x'; 16 * 1024 + 1]);
+    assert_eq!((status, answer.as_str()), (413, "fail"));
+    let told = "POST /notify HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n";
+    assert!(
+        raw(&shop.merchant.address, told.as_bytes()).starts_with("HTTP/1.1 413"),
+        "before the body has come"
+    );
+    let mut chunked =
+        b"POST /notify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..256 {
+        chunked.extend_from_slice(b"1000\r\n");
+        chunked.extend_from_slice(&[b'x'; 0x1000]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    let answer = raw(&shop.merchant.address, &chunked);
+    // A client that goes on sending may find the connection closed before it has read the answer.
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 413"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn an_unfinished_request_is_ended_and_holds_nobody_up() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let address = shop.merchant.address.clone();
+    let begin = Instant::now();
+    let unfinished = [
+        "POST /notify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<xml>",
+        "POST /notify HTTP/1.1\r\nHost: x\r\nContent-Le",
+        "PUT /v1/orders/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer the token of kiosk-1\r\nContent-Length: 1000\r\n\r\n{",
+    ];
+    thread::scope(|scope| {
+        let waits: Vec<_> = unfinished
+            .iter()
+            .map(|request| scope.spawn(|| raw(&address, request.as_bytes())))
+            .collect();
+        assert_eq!(
+            shop.notify(signed(paid(order.as_str(), "T1", "350"))),
+            success(),
+            "others are served meanwhile"
+        );
+        assert!(begin.elapsed() < Duration::from_secs(4), "and at once");
+        let answers: Vec<String> = waits
+            .into_iter()
+            .map(|wait| wait.join().expect("ended"))
+            .collect();
+        assert!(answers[0].starts_with("HTTP/1.1 408"), "{}", answers[0]);
+        assert!(answers[2].starts_with("HTTP/1.1 408"), "{}", answers[2]);
+    });
+    let ended_after = begin.elapsed();
+    assert!(
+        (Duration::from_secs(4)..Duration::from_secs(12)).contains(&ended_after),
+        "{ended_after:?}"
+    );
+}
+
+#[test]
+fn an_answered_payment_outlives_the_servers_death() {
+    let mut shop = Shop::open();
+    for number in 1..=20_u128 {
+        let (_, order) = shop.sale(number);
+        assert_eq!(
+            shop.notify(signed(paid(order.as_str(), &format!("T{number}"), "350"))),
+            success()
+        );
+        shop.restart_merchant();
+        assert_eq!(shop.status(order), "paid");
+    }
+    assert_eq!(shop.the_books_balance()["waiting"], 20 * 350);
+}

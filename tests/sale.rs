@@ -1,0 +1,215 @@
+//! Whole sales with the three real programs: keys on the kiosk's standard input, real HTTP, a real database.
+
+#[path = "support/shop.rs"]
+mod shop;
+
+use serde_json::json;
+use shop::{Shop, deliveries, eventually, order_in, sim};
+
+#[test]
+fn the_three_programs_make_a_whole_sale() {
+    let shop = Shop::open();
+    let platform = shop.platform(&["--app-key", shop::APP_KEY]);
+    let mut kiosk = shop.kiosk(&platform, "");
+    kiosk.types("3.50#");
+    let url = kiosk.code(None);
+    assert!(
+        url.starts_with(&platform.url("/#/pages/rt/index?appKey=")),
+        "{url}"
+    );
+    sim(&platform, "/sim/pay", &json!({ "orderNo": order_in(&url) }));
+    kiosk.logs("screen thank-you");
+    assert_eq!(kiosk.pulses().len(), 1);
+
+    let log = kiosk.log();
+    let at = |text: &str| {
+        log.find(text)
+            .unwrap_or_else(|| panic!("{text} is not in the log"))
+    };
+    assert!(
+        at("Claimed {") < at("fact: Start"),
+        "the claim was granted before the point of no return"
+    );
+    assert!(
+        at("fact: Start") < at("Pulse {"),
+        "the point of no return was on disk before the pulse"
+    );
+    assert!(at("Pulse {") < at("screen thank-you"));
+
+    let sale = kiosk.pulses()[0]
+        .strip_prefix("pulse ")
+        .expect("the sale")
+        .to_owned();
+    assert_eq!(kiosk.ends(), Some(0), "it ends once it is idle");
+    let balance = shop.the_books_balance();
+    assert_eq!(
+        (&balance["verified"], &balance["dispensed"]),
+        (&json!(350), &json!(350))
+    );
+    assert_eq!(
+        shop.status(order_in(&url).parse().expect("a number")),
+        "dispensed"
+    );
+    assert_eq!(sale.len(), 32);
+    assert_eq!(
+        deliveries(&platform, &order_in(&url)).len(),
+        1,
+        "one notification was enough"
+    );
+}
+
+#[test]
+fn an_older_code_or_a_newer_one_pays_the_same_sale_once() {
+    for pay_the_older in [true, false] {
+        let shop = Shop::open();
+        let platform = shop.platform(&[]);
+        let mut kiosk = shop.kiosk(&platform, "");
+        kiosk.types("0.01#");
+        let older = kiosk.code(None);
+        kiosk.types("R");
+        let newer = kiosk.code(Some(&older));
+        let (paid, other) = if pay_the_older {
+            (&older, &newer)
+        } else {
+            (&newer, &older)
+        };
+        sim(&platform, "/sim/pay", &json!({ "orderNo": order_in(paid) }));
+        kiosk.logs("screen thank-you");
+        // The other code was never taken back: paying it as well is a second payment, and goes back.
+        sim(
+            &platform,
+            "/sim/pay",
+            &json!({ "orderNo": order_in(other) }),
+        );
+        eventually("the second payment's refund", || {
+            (shop.refund_reasons() == ["duplicate"]).then_some(())
+        });
+        assert_eq!(kiosk.pulses().len(), 1, "the goods come out once");
+        assert_eq!(kiosk.ends(), Some(0));
+        let balance = shop.the_books_balance();
+        assert_eq!(
+            (&balance["dispensed"], &balance["refundDue"]),
+            (&json!(1), &json!(1))
+        );
+    }
+}
+
+#[test]
+fn a_cancelled_sale_dispenses_nothing_and_a_late_payment_goes_back() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    let mut kiosk = shop.kiosk(&platform, "");
+    kiosk.types("3.5#");
+    let url = kiosk.code(None);
+    kiosk.types("C");
+    kiosk.logs("screen not-paid");
+    sim(&platform, "/sim/pay", &json!({ "orderNo": order_in(&url) }));
+    eventually("the late payment's refund", || {
+        (shop.refund_reasons() == ["late"]).then_some(())
+    });
+    assert!(kiosk.pulses().is_empty());
+    assert_eq!(kiosk.ends(), Some(0));
+    shop.the_books_balance();
+}
+
+#[test]
+fn a_wrong_amount_buys_nothing() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    let mut kiosk = shop.kiosk(&platform, "");
+    kiosk.types("3.50#");
+    let order = order_in(&kiosk.code(None));
+    sim(
+        &platform,
+        "/sim/pay",
+        &json!({ "orderNo": order, "totalFee": 349 }),
+    );
+    eventually("the refund", || {
+        (shop.refund_reasons() == ["amount"]).then_some(())
+    });
+    assert_eq!(deliveries(&platform, &order)[0]["answer"], "fail");
+    assert_eq!(
+        shop.status(order.parse().expect("a number")),
+        "open",
+        "it can still be paid properly"
+    );
+    sim(&platform, "/sim/pay", &json!({ "orderNo": order }));
+    kiosk.logs("screen thank-you");
+    assert_eq!(kiosk.pulses().len(), 1);
+    shop.the_books_balance();
+}
+
+#[test]
+fn no_code_shows_when_the_platform_misbehaves() {
+    for (fault, told) in [
+        ("refuse", "screen could-not"),
+        ("garbage", "screen could-not"),
+        ("foreign", "is not drawn"),
+    ] {
+        let shop = Shop::open();
+        let platform = shop.platform(&[]);
+        sim(&platform, "/sim/faults", &json!({ "addOrder": fault }));
+        let mut kiosk = shop.kiosk(&platform, "");
+        kiosk.types("3.50#");
+        kiosk.logs(told);
+        kiosk.logs("screen could-not");
+        assert!(!kiosk.log().contains("screen pay"), "{fault}");
+        sim(&platform, "/sim/faults", &json!({ "addOrder": "none" }));
+        kiosk.types("#");
+        kiosk.code(None);
+    }
+}
+
+#[test]
+fn a_kiosk_that_was_killed_settles_what_it_left_before_it_sells() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    let mut kiosk = shop.kiosk(&platform, "");
+    kiosk.types("3.50#");
+    let order = order_in(&kiosk.code(None));
+    drop(kiosk);
+    assert_eq!(shop.status(order.parse().expect("a number")), "open");
+    let kiosk = shop.kiosk(&platform, "");
+    eventually("the close", || {
+        (shop.status(order.parse().expect("a number")) == "closed").then_some(())
+    });
+    assert!(kiosk.pulses().is_empty());
+    assert_eq!(kiosk.ends(), Some(0));
+}
+
+#[test]
+fn the_kiosk_ends_on_a_signal() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    for signal in ["-TERM", "-INT"] {
+        let mut kiosk = shop.kiosk(&platform, "");
+        kiosk.logs("screen amount");
+        let id = kiosk.child.id().to_string();
+        std::process::Command::new("kill")
+            .args([signal, &id])
+            .status()
+            .expect("kill is there");
+        assert_eq!(
+            kiosk.child.wait().expect("waited for").code(),
+            Some(0),
+            "{signal}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_journal_is_told_and_sells_nothing() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    std::fs::write(shop.path("journal"), "this is no record\n").expect("written");
+    let mut kiosk = shop.kiosk(&platform, "");
+    kiosk.logs("the journal is damaged in line 1");
+    kiosk.logs("screen out-of-service");
+    kiosk.types("3.50#");
+    assert_eq!(kiosk.ends(), Some(0));
+    assert_eq!(
+        std::fs::read_to_string(shop.path("journal")).expect("read"),
+        "this is no record\n",
+        "nothing is touched"
+    );
+}

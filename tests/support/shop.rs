@@ -1,0 +1,463 @@
+//! A shop for tests: the real binaries on loopback and free ports, in a directory of its own, gone when it is dropped.
+#![allow(dead_code, reason = "each test file uses its part of the shop")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use selpay_kiosk::files;
+use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId};
+use selpay_kiosk::merchant::config::token_digest;
+use selpay_kiosk::selpay::sign::{self, SignKey};
+use selpay_kiosk::selpay::xml::Fields;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub const SIGN_KEY: &str = "9d101c97133837e13dde2d32a5054abb";
+pub const APP_KEY: &str = "5f53481517b449b0a8c8dbe808d8bf5c";
+pub const MCH_ID: &str = "7551000001";
+pub const TOKEN: &str = "the token of kiosk-1";
+pub const OTHER_TOKEN: &str = "the token of kiosk-2";
+pub const PASSWORD: &str = "open sesame";
+
+/// Whatever a test waits for comes within this time, or never.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running program that is ended when it is dropped.
+pub struct Program {
+    child: Child,
+    pub address: String,
+}
+
+impl Program {
+    /// Starts a server and waits until it says where it listens.
+    pub fn serve(command: &mut Command) -> Program {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("a line");
+        let address = line
+            .trim()
+            .strip_prefix("listening on ")
+            .expect("where it listens")
+            .to_owned();
+        Program { child, address }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("waited for");
+    }
+
+    /// Asks it to end; its exit status.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .expect("kill is there");
+        self.child.wait().expect("waited for").code()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A directory with everything that the three programs read.
+pub struct Shop {
+    dir: TempDir,
+    pub merchant: Program,
+}
+
+impl Shop {
+    /// A merchant's server with an empty database.
+    pub fn open() -> Shop {
+        Shop::open_with("")
+    }
+
+    /// The same with more lines in merchant.toml.
+    pub fn open_with(lines: &str) -> Shop {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write_secret = |name: &str, secret: &str| {
+            files::write_secret(&dir.path().join(name), secret).expect("written")
+        };
+        write_secret("sign.key", &format!("{SIGN_KEY}\n"));
+        write_secret("token", TOKEN);
+        write_secret("console.password", PASSWORD);
+        let config = format!(
+            "listen = \"127.0.0.1:0\"\ndatabase = \"sqlite:merchant.db\"\nsign-key-files = [\"sign.key\"]\nmch-id = \"{MCH_ID}\"\n\
+             console-password-file = \"console.password\"\n{lines}\n[kiosks]\nkiosk-1 = \"{}\"\nkiosk-2 = \"{}\"\n",
+            token_digest(TOKEN),
+            token_digest(OTHER_TOKEN)
+        );
+        fs::write(dir.path().join("merchant.toml"), config).expect("written");
+        let merchant = serve_merchant(dir.path());
+        Shop { dir, merchant }
+    }
+
+    /// Kills the merchant's server and starts it again, on another port.
+    pub fn restart_merchant(&mut self) {
+        self.merchant.kill();
+        self.merchant = serve_merchant(self.dir.path());
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs `merchant` with `--config` at its end.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let config = self.path("merchant.toml");
+        Command::new(env!("CARGO_BIN_EXE_merchant"))
+            .args(arguments)
+            .arg("--config")
+            .arg(config)
+            .output()
+            .expect("run")
+    }
+
+    /// `merchant refunds --json`, and the like.
+    pub fn books(&self, list: &str) -> Value {
+        let output = self.command(&[list, "--json"]);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// The equation must hold at the end of every story.
+    pub fn the_books_balance(&self) -> Value {
+        let balance = self.books("balance");
+        assert_eq!(balance["holds"], true, "{balance}");
+        let sum: i64 = ["dispensed", "refundDue", "refunded", "review", "waiting"]
+            .iter()
+            .filter_map(|part| balance[part].as_i64())
+            .sum();
+        assert_eq!(balance["verified"], sum, "{balance}");
+        balance
+    }
+
+    pub fn refund_reasons(&self) -> Vec<String> {
+        let refunds = self.books("refunds");
+        refunds
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|refund| refund["reason"].as_str().expect("a word").to_owned())
+            .collect()
+    }
+
+    /// One call of the kiosks' API.
+    pub fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.call_as(TOKEN, method, path, body)
+    }
+
+    pub fn call_as(&self, token: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        call(method, &self.merchant.url(path), token, body)
+    }
+
+    /// A sale of 3.50 that the merchant holds.
+    pub fn sale(&self, random: u128) -> (SaleId, OrderNo) {
+        let (sale, order) = (
+            SaleId::from_random(random),
+            OrderNo::from_random(random + 1_000_000),
+        );
+        let (status, _) = self.call(
+            "PUT",
+            &format!("/v1/orders/{order}"),
+            &json!({ "sale": sale, "total": 350 }),
+        );
+        assert_eq!(status, 201);
+        (sale, order)
+    }
+
+    pub fn status(&self, order: OrderNo) -> String {
+        let (_, order) = self.call("GET", &format!("/v1/orders/{order}"), &Value::Null);
+        order["status"].as_str().expect("a status").to_owned()
+    }
+
+    pub fn claim(&self, sale: SaleId, random: u128) -> (u16, Value) {
+        let claim = ClaimId::from_random(random);
+        self.call(
+            "POST",
+            &format!("/v1/sales/{sale}/claim"),
+            &json!({ "claim": claim }),
+        )
+    }
+
+    /// Posts a body where the platform posts its notifications; HTTP status and answer.
+    pub fn notify(&self, body: impl AsRef<[u8]>) -> (u16, String) {
+        post(&self.merchant.url("/notify"), body.as_ref())
+    }
+
+    /// Starts the platform's stand-in, which notifies this shop.
+    pub fn platform(&self, arguments: &[&str]) -> Program {
+        let key = self.path("sign.key");
+        let notify_url = self.merchant.url("/notify");
+        Program::serve(
+            Command::new(env!("CARGO_BIN_EXE_paysim"))
+                .args([
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--speed",
+                    "1000",
+                    "--mch-id",
+                    MCH_ID,
+                    "--notify-url",
+                    &notify_url,
+                    "--sign-key-file",
+                ])
+                .arg(key)
+                .args(arguments),
+        )
+    }
+
+    /// Starts the kiosk on the bench board; keys go to its standard input.
+    pub fn kiosk(&self, platform: &Program, lines: &str) -> Kiosk {
+        let config = format!(
+            "kiosk = \"kiosk-1\"\nboard = \"bench.toml\"\napp-key = \"{APP_KEY}\"\nplatform-url = \"{}\"\nscan-hosts = [\"127.0.0.1\"]\n\
+             merchant-url = \"{}\"\ntoken-file = \"token\"\njournal = \"journal\"\n{lines}\n",
+            platform.url("/prod-api"),
+            self.merchant.url(""),
+        );
+        fs::write(self.path("kiosk.toml"), config).expect("written");
+        fs::write(
+            self.path("bench.toml"),
+            include_str!("../../boards/bench.toml"),
+        )
+        .expect("written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kiosk"))
+            .args(["run", "--log", "kiosk=debug", "--config"])
+            .arg(self.path("kiosk.toml"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.path("kiosk.log")).expect("a log"))
+            .spawn()
+            .expect("started");
+        let keys = child.stdin.take();
+        Kiosk {
+            child,
+            keys,
+            dir: self.dir.path().to_owned(),
+        }
+    }
+}
+
+fn serve_merchant(dir: &Path) -> Program {
+    Program::serve(
+        Command::new(env!("CARGO_BIN_EXE_merchant"))
+            .args(["serve", "--config"])
+            .arg(dir.join("merchant.toml")),
+    )
+}
+
+/// A kiosk on the bench.
+pub struct Kiosk {
+    pub child: Child,
+    keys: Option<ChildStdin>,
+    dir: PathBuf,
+}
+
+impl Kiosk {
+    pub fn types(&mut self, keys: &str) {
+        self.keys
+            .as_mut()
+            .expect("open")
+            .write_all(keys.as_bytes())
+            .expect("the kiosk reads");
+    }
+
+    /// No more keys: it ends once it is idle. Its exit status.
+    pub fn ends(mut self) -> Option<i32> {
+        drop(self.keys.take());
+        self.child.wait().expect("waited for").code()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("kiosk.log")).expect("a log")
+    }
+
+    /// The lines of the dispenser's log.
+    pub fn pulses(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.dir.join("dispenser.log")).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
+    }
+
+    /// What a phone reads from the panel, once there is a code on it that is not `before`.
+    pub fn code(&self, before: Option<&str>) -> String {
+        eventually("a code on the panel", || {
+            let code = read_code(&self.dir.join("panel.png"))?;
+            (Some(code.as_str()) != before).then_some(code)
+        })
+    }
+
+    /// Waits until the kiosk's log tells this.
+    pub fn logs(&self, text: &str) {
+        eventually(text, || self.log().contains(text).then_some(()));
+    }
+}
+
+impl Drop for Kiosk {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the QR code of a PNG file.
+pub fn read_code(file: &Path) -> Option<String> {
+    let mut reader = png::Decoder::new(BufReader::new(fs::File::open(file).ok()?))
+        .read_info()
+        .ok()?;
+    let mut rgb = vec![0; reader.output_buffer_size()?];
+    let picture = reader.next_frame(&mut rgb).ok()?;
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let green = |x: usize, y: usize| rgb[(y * width + x) * 3 + 1];
+    let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, green);
+    prepared
+        .detect_grids()
+        .first()?
+        .decode()
+        .ok()
+        .map(|(_, text)| text)
+}
+
+/// The order number in an address to pay at.
+pub fn order_in(url: &str) -> String {
+    url.split("no=").nth(1).expect("an order number").to_owned()
+}
+
+/// Asks again and again until there is an answer.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "this never came: {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .build()
+        .into()
+}
+
+/// One call with a token; HTTP status and JSON.
+pub fn call(method: &str, url: &str, token: &str, body: &Value) -> (u16, Value) {
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(url)
+        .header("Authorization", format!("Bearer {token}"));
+    let mut response = if body.is_null() {
+        agent()
+            .run(request.body(()).expect("a request"))
+            .expect("an answer")
+    } else {
+        agent()
+            .run(request.body(body.to_string()).expect("a request"))
+            .expect("an answer")
+    };
+    let text = response.body_mut().read_to_string().expect("a body");
+    (
+        response.status().as_u16(),
+        serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    )
+}
+
+/// Posts raw bytes; HTTP status and text.
+pub fn post(url: &str, body: &[u8]) -> (u16, String) {
+    let mut response = agent().post(url).send(body).expect("an answer");
+    (
+        response.status().as_u16(),
+        response.body_mut().read_to_string().expect("a body"),
+    )
+}
+
+/// Posts JSON to the platform's stand-in.
+pub fn sim(platform: &Program, path: &str, body: &Value) -> Value {
+    let (status, answer) = call("POST", &platform.url(path), "", body);
+    assert!((200..300).contains(&status), "{status} {answer}");
+    answer
+}
+
+/// All deliveries of an order that the stand-in has made so far.
+pub fn deliveries(platform: &Program, order: &str) -> Vec<Value> {
+    let (_, orders) = call("GET", &platform.url("/sim/orders"), "", &Value::Null);
+    let all = orders["orders"].as_array().expect("a list");
+    let found = all
+        .iter()
+        .find(|found| found["orderNo"] == order)
+        .expect("the order");
+    found["deliveries"].as_array().expect("a list").clone()
+}
+
+/// The fields of a paid notification.
+pub fn paid(order: &str, transaction: &str, total: &str) -> Fields {
+    let pairs = [
+        ("version", "2.0"),
+        ("charset", "UTF-8"),
+        ("sign_type", "MD5"),
+        ("status", "0"),
+        ("result_code", "0"),
+        ("mch_id", MCH_ID),
+        ("pay_result", "0"),
+        ("trade_type", "pay.weixin.jspay"),
+        ("transaction_id", transaction),
+        ("out_trade_no", order),
+        ("total_fee", total),
+        ("time_end", "20261123130509"),
+    ];
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// These fields as a message, signed with the shop's key.
+pub fn signed(mut fields: Fields) -> String {
+    let key = SignKey::new(SIGN_KEY).expect("a key");
+    let signature = sign::signature(&fields, &key);
+    fields.insert("sign".to_owned(), signature);
+    unsigned(&fields)
+}
+
+/// These fields as a message, as they are.
+pub fn unsigned(fields: &Fields) -> String {
+    let elements: String = fields
+        .iter()
+        .map(|(name, value)| format!("<{name}><![CDATA[{value}]]></{name}>"))
+        .collect();
+    format!("<xml>{elements}</xml>")
+}
+
+/// Sends raw bytes and reads what comes back until the other side closes.
+pub fn raw(address: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).expect("connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    // The other side may close before it has read everything.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
