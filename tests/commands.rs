@@ -1,0 +1,170 @@
+//! The command lines: exit status, one line on stderr, what `merchant verify` tells.
+
+#[path = "support/shop.rs"]
+mod shop;
+
+use std::fs;
+use std::process::{Command, Output};
+
+use shop::{Shop, paid, signed};
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).output().expect("run")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+const PROGRAMS: [&str; 4] = [
+    env!("CARGO_BIN_EXE_kiosk"),
+    env!("CARGO_BIN_EXE_merchant"),
+    env!("CARGO_BIN_EXE_paysim"),
+    env!("CARGO_BIN_EXE_demo"),
+];
+
+#[test]
+fn every_program_explains_itself() {
+    for program in PROGRAMS {
+        let help = run(program, &["--help"]);
+        assert_eq!(help.status.code(), Some(0));
+        assert!(stdout(&help).contains("Usage:"), "{program}");
+        let version = run(program, &["--version"]);
+        assert_eq!(version.status.code(), Some(0));
+        assert!(
+            stdout(&version).contains(env!("CARGO_PKG_VERSION")),
+            "{program}"
+        );
+    }
+}
+
+#[test]
+fn unusable_arguments_are_one_line_and_status_two() {
+    for program in PROGRAMS {
+        let output = run(program, &["--no-such-thing"]);
+        assert_eq!(output.status.code(), Some(2), "{program}");
+        assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+        assert!(stderr(&output).contains("--no-such-thing"));
+    }
+    let output = run(PROGRAMS[3], &["--sale", "3.505"]);
+    assert_eq!(
+        (output.status.code(), stderr(&output).trim()),
+        (
+            Some(2),
+            "--sale 3.505: more than two decimals: the smallest amount is 0.01"
+        )
+    );
+}
+
+#[test]
+fn an_unusable_configuration_is_one_line_with_file_field_and_fix() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("x.toml");
+    let path = file.to_str().expect("plain");
+    for (program, command) in [
+        (PROGRAMS[0], "run"),
+        (PROGRAMS[1], "serve"),
+        (PROGRAMS[1], "balance"),
+    ] {
+        let output = run(program, &[command, "--config", path]);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            stderr(&output).trim(),
+            format!("{path}: No such file or directory (os error 2)")
+        );
+    }
+    fs::write(&file, "listen = \"127.0.0.1:0\"\nlisten-to = 1\n").expect("written");
+    let output = run(PROGRAMS[1], &["serve", "--config", path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).starts_with(&format!("{path}: line 2: unknown field `listen-to`")),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(stderr(&output).lines().count(), 1);
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused_with_its_fix() {
+    use std::os::unix::fs::PermissionsExt;
+    let shop = Shop::open();
+    fs::set_permissions(shop.path("sign.key"), fs::Permissions::from_mode(0o644)).expect("changed");
+    let output = shop.command(&["serve"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("sign.key: others can read this secret; run chmod o-rwx on it"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn verify_tells_fields_string_and_verdict_but_never_the_key() {
+    let shop = Shop::open();
+    let key = shop.path("sign.key");
+    let verify = |body: &str| {
+        let file = shop.path("body.xml");
+        fs::write(&file, body).expect("written");
+        run(
+            PROGRAMS[1],
+            &[
+                "verify",
+                file.to_str().expect("plain"),
+                "--sign-key-file",
+                key.to_str().expect("plain"),
+            ],
+        )
+    };
+    let message = signed(paid("N1", "T1", "350"));
+    let good = verify(&message);
+    assert_eq!(good.status.code(), Some(0));
+    let text = stdout(&good);
+    for told in [
+        "total_fee = 350",
+        "&total_fee=350&",
+        "&key=***",
+        "verified with",
+    ] {
+        assert!(text.contains(told), "{told} is not in\n{text}");
+    }
+    assert!(!text.contains(shop::SIGN_KEY));
+
+    let forged = verify(&message.replace("[350]", "[351]"));
+    assert_eq!(forged.status.code(), Some(1));
+    assert!(stdout(&forged).contains("NOT verified: the signature does not match any key"));
+    let malformed = verify("<xml><a>1</a><a>1</a></xml>");
+    assert_eq!(malformed.status.code(), Some(1));
+    assert!(stdout(&malformed).contains("the field a occurs twice"));
+}
+
+#[test]
+fn the_lists_are_for_people_as_well() {
+    let shop = Shop::open();
+    assert_eq!(
+        stdout(&shop.command(&["refunds"])).trim(),
+        "no refund is due"
+    );
+    assert_eq!(
+        stdout(&shop.command(&["reviews"])).trim(),
+        "no review is open"
+    );
+    shop.notify(signed(paid("nobody-knows-it", "T1", "350")));
+    let refunds = stdout(&shop.command(&["refunds"]));
+    assert!(
+        refunds.contains("nobody-knows-it")
+            && refunds.contains("3.50")
+            && refunds.contains("unknown-order"),
+        "{refunds}"
+    );
+    let balance = shop.command(&["balance"]);
+    assert_eq!(balance.status.code(), Some(0));
+    assert!(
+        stdout(&balance).contains("it holds"),
+        "{}",
+        stdout(&balance)
+    );
+}

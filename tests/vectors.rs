@@ -1,0 +1,130 @@
+//! The published samples of the platform's signed messages: all must verify, the negative must not.
+
+use std::fs;
+use std::path::Path;
+
+use selpay_kiosk::selpay::notification::{self, Notification};
+use selpay_kiosk::selpay::sign::{self, SignKey, Unverified};
+use selpay_kiosk::selpay::xml::{self, Fields};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Vector {
+    name: String,
+    kind: String,
+    key: String,
+    sign: String,
+    valid: bool,
+    body: Option<String>,
+    params: Option<Fields>,
+}
+
+impl Vector {
+    fn fields(&self) -> Fields {
+        match (&self.body, &self.params) {
+            (Some(body), _) => {
+                xml::read(&fs::read(dir().join(body)).expect("a file")).expect("a message")
+            }
+            (None, Some(params)) => {
+                let mut fields = params.clone();
+                fields.insert("sign".to_owned(), self.sign.clone());
+                fields
+            }
+            (None, None) => panic!("{} has neither body nor params", self.name),
+        }
+    }
+
+    fn key(&self) -> SignKey {
+        SignKey::new(&self.key).expect("a key")
+    }
+}
+
+fn dir() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors"))
+}
+
+fn vectors() -> Vec<Vector> {
+    let vectors: Vec<Vector> =
+        serde_json::from_slice(&fs::read(dir().join("vectors.json")).expect("a file"))
+            .expect("vectors");
+    assert_eq!(vectors.len(), 9, "a vector that is not read proves nothing");
+    vectors
+}
+
+#[test]
+fn every_published_sample_verifies_and_the_negative_does_not() {
+    for vector in vectors() {
+        let expected = if vector.valid {
+            Ok(0)
+        } else {
+            Err(Unverified::Mismatch)
+        };
+        assert_eq!(
+            sign::verify(&vector.fields(), &[vector.key()]),
+            expected,
+            "{}",
+            vector.name
+        );
+        if vector.valid {
+            assert_eq!(
+                sign::signature(&vector.fields(), &vector.key()),
+                vector.sign.to_ascii_uppercase(),
+                "{}",
+                vector.name
+            );
+        }
+    }
+}
+
+#[test]
+fn no_sample_verifies_after_any_change() {
+    for vector in vectors().iter().filter(|vector| vector.valid) {
+        let fields = vector.fields();
+        let keys = [vector.key()];
+        for name in fields.keys().filter(|name| *name != "sign") {
+            let mut changed = fields.clone();
+            changed
+                .entry(name.clone())
+                .and_modify(|value| value.push('0'));
+            assert!(
+                sign::verify(&changed, &keys).is_err(),
+                "{}: {name} changed",
+                vector.name
+            );
+            if !fields[name].is_empty() && name != "sign_type" {
+                let mut removed = fields.clone();
+                removed.remove(name);
+                assert!(
+                    sign::verify(&removed, &keys).is_err(),
+                    "{}: {name} removed",
+                    vector.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_published_notification_is_read_as_a_payment() {
+    for vector in vectors()
+        .iter()
+        .filter(|vector| vector.valid && vector.kind == "notify")
+    {
+        let verified = notification::verify(vector.fields(), &[vector.key()]).expect("valid");
+        let Ok(Notification::Paid(payment)) = verified.read() else {
+            panic!("{} is paid", vector.name)
+        };
+        assert_eq!(
+            payment.order.as_str(),
+            vector.fields()["out_trade_no"],
+            "{}",
+            vector.name
+        );
+        assert_eq!(
+            payment.total.to_string(),
+            vector.fields()["total_fee"],
+            "{}",
+            vector.name
+        );
+    }
+}
