@@ -1,16 +1,12 @@
 //! `merchant`: the merchant's server, and its books on the command line.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
-use selpay_kiosk::http;
-use selpay_kiosk::merchant::config::Config;
-use selpay_kiosk::merchant::{Merchant, commands};
+use selpay_kiosk::merchant::commands;
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
 #[derive(Parser)]
@@ -62,7 +58,7 @@ fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
         arguments.log.init()?;
         let (text, good) = match arguments.command {
-            Command::Serve(file) => return serve(&Config::load(&file.config)?),
+            Command::Serve(file) => return commands::serve(&file.config),
             Command::Refunds(books) => (commands::refunds(&books.file.config, books.json)?, true),
             Command::Reviews(books) => (commands::reviews(&books.file.config, books.json)?, true),
             Command::Balance(books) => commands::balance(&books.file.config, books.json)?,
@@ -78,14 +74,4 @@ fn main() -> ExitCode {
             Err(Failure::Failed(anyhow::anyhow!("the check failed")))
         }
     })
-}
-
-fn serve(config: &Config) -> Result<(), Failure> {
-    let database = config.database.display().to_string();
-    let merchant = Merchant::open(config.clone()).context(database)?;
-    let listener =
-        TcpListener::bind(config.listen).with_context(|| format!("listen = {}", config.listen))?;
-    println!("listening on {}", listener.local_addr()?);
-    let runtime = tokio::runtime::Runtime::new()?;
-    Ok(runtime.block_on(merchant.serve(listener, http::asked_to_end()))?)
 }

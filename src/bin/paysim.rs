@@ -1,5 +1,6 @@
-//! `paysim`: a stand-in for the payment platform and its customers. For development and tests; no money moves.
+//! `paysim`: the platform's stand-in, for development and tests. No money moves.
 
+use std::io::{Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,75 +8,72 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use selpay_kiosk::cli::{self, Failure, Log};
-use selpay_kiosk::{files, http, paysim};
+use selpay_kiosk::paysim::{self, Config};
+use selpay_kiosk::{files, http};
 
-/// A stand-in for the payment platform and its customers; no money moves
+/// A stand-in for selpay and the paying customer; no money moves
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen; port 0 is any free one, and is printed
+    /// Where to listen; port 0 is any free one. Prints `listening on ADDR` once it is ready
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
-    /// Where notifications go
+    /// Where the merchant takes notifications
     #[arg(long, value_name = "URL")]
     notify_url: String,
-    /// The key they are signed with
+    /// A file with the key that signs the notifications
     #[arg(long, value_name = "FILE")]
     sign_key_file: PathBuf,
-    /// The only appKey that may add orders; any by default
+    /// The only appKey that may add orders; by default any
     #[arg(long, value_name = "KEY")]
     app_key: Option<String>,
-    /// How phones reach this server; its own address by default
+    /// What a scanUrl begins with; by default http:// and the address
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// The merchant's number in notifications
+    /// The merchant's number in the notifications
     #[arg(long, value_name = "ID", default_value = "7551000001")]
     mch_id: String,
-    /// Divides the waits between two notifications
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    /// Divides the waits between the attempts of a notification
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
     speed: f64,
     #[command(flatten)]
     log: Log,
 }
 
-fn speed(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|speed| (1e-3..=1e6).contains(speed))
-        .ok_or_else(|| "write a number, like 100".to_owned())
-}
-
 fn main() -> ExitCode {
-    cli::main(|arguments: Arguments| {
-        arguments.log.init()?;
-        let sign_key = files::read_secret(&arguments.sign_key_file)?;
-        let bound = TcpListener::bind(arguments.listen)
-            .with_context(|| format!("--listen {}", arguments.listen));
-        serve(arguments, sign_key, bound?)
-    })
+    cli::main(|arguments: Arguments| arguments.log.init().and_then(|()| run(arguments)))
 }
 
-fn serve(arguments: Arguments, sign_key: String, listener: TcpListener) -> Result<(), Failure> {
-    let Arguments {
-        notify_url,
-        app_key,
-        public_url,
-        mch_id,
-        speed,
-        ..
-    } = arguments;
-    let config = paysim::Config {
-        notify_url,
-        sign_key,
-        app_key,
-        public_url,
-        mch_id,
-        speed,
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let config = Config {
+        sign_key: files::read_secret(&arguments.sign_key_file)?,
+        notify_url: arguments.notify_url,
+        app_key: arguments.app_key,
+        public_url: arguments.public_url,
+        mch_id: arguments.mch_id,
+        speed: arguments.speed,
     };
-    println!("listening on {}", listener.local_addr()?);
+    let unusable = |error| Failure::Unusable(anyhow::anyhow!("--{error}"));
+    config.check().map_err(unusable)?;
+    let listen = arguments.listen;
+    let listener = TcpListener::bind(listen).with_context(|| format!("--listen {listen}"))?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let served = runtime.block_on(paysim::serve(listener, config, http::asked_to_end()));
-    // Notifications that are still under way are given up.
+    let served = runtime.block_on(async {
+        let mut ended = Box::pin(http::asked_to_end());
+        // Its first poll listens for signals: only then may anybody hear of us.
+        tokio::select! {
+            biased;
+            () = &mut ended => return Ok(()),
+            announced = async { announce(&listener) } => announced?,
+        }
+        paysim::serve(listener, config, ended).await
+    });
+    // A merchant who has not answered yet must not hold us.
     runtime.shutdown_background();
     Ok(served?)
+}
+
+fn announce(listener: &TcpListener) -> std::io::Result<()> {
+    writeln!(stdout(), "listening on {}", listener.local_addr()?)?;
+    stdout().flush()
 }

@@ -1,18 +1,38 @@
-//! The books on the command line: `refunds`, `reviews`, `balance`, `verify`. They work beside a running server.
+//! `merchant` on the command line: the server, and the books beside a running one.
 
 use std::fmt::Write;
+use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::Context;
 use rusqlite::Connection;
+use tokio::runtime::Runtime;
 
 use crate::cli::Failure;
 use crate::files::{self, Unusable};
+use crate::http;
+use crate::merchant::Merchant;
 use crate::merchant::config::Config;
 use crate::merchant::store::reports::{self, Entry};
 use crate::merchant::store::sqlite;
 use crate::selpay::sign::{self, SignKey};
 use crate::selpay::xml;
+
+/// `merchant serve`: until SIGINT or SIGTERM. Prints where it listens once it is ready.
+pub fn serve(config: &Path) -> Result<(), Failure> {
+    let config = Config::load(config)?;
+    let (listen, database) = (config.listen, config.database.display().to_string());
+    let merchant = Merchant::open(config).context(database)?;
+    let listener = TcpListener::bind(listen).with_context(|| format!("listen = {listen}"))?;
+    let runtime = Runtime::new()?;
+    Ok(runtime.block_on(async {
+        // Who is told that we listen may end us at once: the signals are heard from here on.
+        let ended = tokio::spawn(http::asked_to_end());
+        tokio::task::yield_now().await;
+        println!("listening on {}", listener.local_addr()?);
+        merchant.serve(listener, async { drop(ended.await) }).await
+    })?)
+}
 
 /// `merchant refunds`: the list, as text or JSON.
 pub fn refunds(config: &Path, json: bool) -> Result<String, Failure> {

@@ -241,7 +241,12 @@ impl Shop {
             include_str!("../../boards/bench.toml"),
         )
         .expect("written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kiosk"))
+        // The gate runs the ARM build through qemu here.
+        let command =
+            std::env::var("KIOSK_COMMAND").unwrap_or(env!("CARGO_BIN_EXE_kiosk").to_owned());
+        let mut words = command.split(' ');
+        let mut child = Command::new(words.next().expect("a program"))
+            .args(words)
             .args(["run", "--log", "kiosk=debug", "--config"])
             .arg(self.path("kiosk.toml"))
             .stdin(Stdio::piped())
@@ -324,10 +329,11 @@ pub fn read_code(file: &Path) -> Option<String> {
     let mut reader = png::Decoder::new(BufReader::new(fs::File::open(file).ok()?))
         .read_info()
         .ok()?;
-    let mut rgb = vec![0; reader.output_buffer_size()?];
-    let picture = reader.next_frame(&mut rgb).ok()?;
+    let mut bytes = vec![0; reader.output_buffer_size()?];
+    let picture = reader.next_frame(&mut bytes).ok()?;
+    let samples = picture.color_type.samples();
     let (width, height) = (picture.width as usize, picture.height as usize);
-    let green = |x: usize, y: usize| rgb[(y * width + x) * 3 + 1];
+    let green = |x: usize, y: usize| bytes[(y * width + x) * samples + 1];
     let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, green);
     prepared
         .detect_grids()

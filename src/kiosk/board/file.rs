@@ -1,6 +1,7 @@
 //! A board file: read as it is written, then checked field by field.
 
 use std::path::{Path, PathBuf};
+#[cfg(feature = "sim")]
 use std::time::Duration;
 
 use serde::Deserialize;

@@ -113,10 +113,7 @@ fn without_an_app_key_of_its_own_the_platform_takes_any_but_none() {
         app_key,
         ..order("a", 1)
     };
-    assert_eq!(
-        refused(&mut platform, of("")),
-        Some(Refusal::UnknownAppKey)
-    );
+    assert_eq!(refused(&mut platform, of("")), Some(Refusal::UnknownAppKey));
     assert_eq!(refused(&mut platform, of("anything")), None);
 }
 
@@ -140,7 +137,10 @@ fn the_platform_stops_after_success() {
     let answers = [(200, "fail"), (500, "success"), (200, "success")];
     assert_eq!(platform.run(|n| answers[n]), [0, 15_000, 30_000]);
     let told = &platform.order("a").expect("added").deliveries;
-    assert!(told.iter().all(|delivery| delivery.transaction_id == ids[0]));
+    assert!(
+        told.iter()
+            .all(|delivery| delivery.transaction_id == ids[0])
+    );
     let seen: Vec<_> = told.iter().map(|d| (d.status, d.answer.as_str())).collect();
     assert_eq!(seen, answers);
 }
