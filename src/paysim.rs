@@ -22,8 +22,8 @@ use axum::http::Uri;
 use tokio::sync::{Notify, watch};
 
 use crate::http;
-use platform::{Account, Platform, UnixMs};
-use schedule::Schedule;
+use platform::{Account, Platform};
+use schedule::{Schedule, UnixMs};
 
 /// What a platform must know.
 #[derive(Clone)]

@@ -151,7 +151,7 @@ impl Desk {
         let script = "const c = document.getElementById('panel');
             const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
             let n = 0;
-            for (let i = 0; i < d.length; i += 4) if (d[i] > 250 && d[i+1] > 200 && d[i+1] < 220 && d[i+2] < 100) n++;
+            for (let i = 0; i < d.length; i += 4) if (d[i] > 250 && d[i+1] > 190 && d[i+1] < 210 && d[i+2] < 100) n++;
             return n";
         self.client
             .execute(script, vec![])

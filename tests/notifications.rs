@@ -346,3 +346,24 @@ fn an_answered_payment_outlives_the_servers_death() {
     }
     assert_eq!(shop.the_books_balance()["waiting"], 20 * 350);
 }
+
+#[test]
+fn a_database_that_does_not_answer_is_a_fail_in_time_and_a_success_after() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let message = signed(paid(order.as_str(), "T1", "350"));
+    let somebody_else = rusqlite::Connection::open(shop.path("merchant.db")).expect("opened");
+    somebody_else
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("the database is free");
+    let begin = Instant::now();
+    assert_eq!(shop.notify(&message), fail());
+    assert!(
+        begin.elapsed() < Duration::from_secs(4),
+        "the platform gives up after five seconds"
+    );
+    assert_eq!(shop.status(order), "open", "others are still read to");
+    somebody_else.execute_batch("ROLLBACK").expect("released");
+    assert_eq!(shop.notify(&message), success());
+    assert_eq!(shop.the_books_balance()["verified"], 350);
+}

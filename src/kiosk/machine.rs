@@ -23,22 +23,20 @@ mod owed;
 mod recovery;
 pub mod screen;
 mod state;
+mod steps;
 #[cfg(test)]
 mod tests;
 
 use core::time::Duration;
 
-use crate::ids::{ClaimId, OrderNo, SaleId};
+use crate::ids::SaleId;
 use crate::kiosk::machine::effect::{Effect, Effects, Fact, Record};
 use crate::kiosk::machine::event::{Event, Key, NoReply, NotAdded};
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::machine::owed::{Backoff, Duty, Owed, OwedList};
-use crate::kiosk::machine::screen::{Failure, Language, Leaving, Outage, Remark, Screen};
-use crate::kiosk::machine::state::{
-    Claiming, Paying, Placing, Sale, Starting, State, Telling, Typing,
-};
+use crate::kiosk::machine::owed::{Backoff, OwedList};
+use crate::kiosk::machine::screen::{Language, Leaving, Outage, Screen};
+use crate::kiosk::machine::state::{Paying, Placing, Starting, State, Telling, Typing};
 use crate::money::Fen;
-use crate::sale::{Outcome, SaleStatus};
 
 /// A source of random numbers good enough for order numbers that nobody can guess.
 pub trait Random {
@@ -360,223 +358,6 @@ impl Machine {
         })
     }
 
-    /// A sale begins: it is written down, then the merchant is to hold it.
-    fn begin(&mut self, total: Fen, turn: &mut Turn<'_>) -> State {
-        let mut sale = Sale::new(SaleId::from_random(turn.random.draw()), total);
-        let order = OrderNo::from_random(turn.random.draw());
-        turn.record(sale.id, Fact::Sale(total));
-        self.place(&mut sale, order, turn);
-        State::Placing(Placing {
-            sale,
-            order,
-            earlier: None,
-            cancelled: false,
-        })
-    }
-
-    /// A new number for the same sale. All earlier ones stay live at the merchant.
-    fn regenerate(&mut self, mut paying: Paying, turn: &mut Turn<'_>) -> State {
-        if paying.sale.orders.is_full() {
-            paying.remark = Some((Remark::TooManyCodes, turn.now + REMARK_TIME));
-            return State::Paying(paying);
-        }
-        let order = OrderNo::from_random(turn.random.draw());
-        self.place(&mut paying.sale, order, turn);
-        State::Placing(Placing {
-            sale: paying.sale.clone(),
-            order,
-            earlier: Some(paying),
-            cancelled: false,
-        })
-    }
-
-    fn place(&mut self, sale: &mut Sale, order: OrderNo, turn: &mut Turn<'_>) {
-        sale.orders
-            .push(order)
-            .expect("the caller looked whether there is room");
-        turn.record(sale.id, Fact::Order(order));
-        turn.emit(Effect::Register {
-            order,
-            sale: sale.id,
-            total: sale.total,
-        });
-    }
-
-    /// There will be no new code. The earlier one, if there is one, is still good.
-    fn not_placed(&mut self, placing: Placing, why: NoReply, turn: &mut Turn<'_>) -> State {
-        if placing.cancelled {
-            return self.leave(placing.sale, Leaving::Cancelled, turn);
-        }
-        if let Some(earlier) = placing.earlier {
-            // The merchant refuses a number for a sale that is no longer open: asking tells what it is now.
-            let poll = Backoff::due(turn.now);
-            let remark = Some((Remark::NoNewCode, turn.now + REMARK_TIME));
-            return State::Paying(Paying {
-                sale: placing.sale,
-                poll,
-                remark,
-                ..earlier
-            });
-        }
-        turn.record(placing.sale.id, Fact::Closing);
-        self.owe(placing.sale.id, Duty::Close, turn);
-        let what = match why {
-            NoReply::NoAnswer => Failure::NoAnswer,
-            NoReply::Refused(_) => Failure::Refused,
-            NoReply::NotAdmitted => return State::starting(turn.now, Some(Outage::NotAdmitted)),
-        };
-        Telling::sorry(&placing.sale, what, turn.now)
-    }
-
-    fn polled(
-        &mut self,
-        mut paying: Paying,
-        result: Result<SaleStatus, NoReply>,
-        turn: &mut Turn<'_>,
-    ) -> State {
-        match result {
-            Ok(SaleStatus::Open) => {
-                paying.poll = Backoff::due(turn.now + POLL_EVERY);
-                paying
-                    .remark
-                    .take_if(|(remark, _)| *remark == Remark::Unconnected);
-                State::Paying(paying)
-            }
-            Ok(SaleStatus::Paid) => self.claim(paying.sale, turn),
-            Ok(status) => self.over(paying.sale, status, Leaving::TimedOut, turn),
-            Err(_) => {
-                paying.poll.failed(turn.now, turn.random);
-                paying.remark = Some((Remark::Unconnected, paying.ends_at));
-                State::Paying(paying)
-            }
-        }
-    }
-
-    /// The customer leaves: the merchant is asked to close, and may say that it is too late.
-    fn leave(&mut self, sale: Sale, why: Leaving, turn: &mut Turn<'_>) -> State {
-        turn.record(sale.id, Fact::Closing);
-        turn.emit(Effect::Close { sale: sale.id });
-        State::Leaving(state::Leaving {
-            sale,
-            why,
-            since: turn.now,
-            backoff: Backoff::under_way(),
-        })
-    }
-
-    fn closed(
-        &mut self,
-        mut leaving: state::Leaving,
-        result: Result<(), NoReply>,
-        turn: &mut Turn<'_>,
-    ) -> State {
-        let waited = turn.now - leaving.since;
-        match result {
-            Ok(()) => self.over(leaving.sale, SaleStatus::Closed, leaving.why, turn),
-            // Too late to close: somebody paid. The customer gets the goods, if they can still be here.
-            Err(NoReply::Refused(Some(SaleStatus::Paid))) if waited < STILL_HERE => {
-                self.claim(leaving.sale, turn)
-            }
-            Err(NoReply::Refused(Some(status))) => {
-                self.over(leaving.sale, status, leaving.why, turn)
-            }
-            Err(NoReply::Refused(None)) => {
-                turn.record(leaving.sale.id, Fact::Settled);
-                Telling::sorry(&leaving.sale, Failure::InDoubt, turn.now)
-            }
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) if waited < CLOSE_PATIENCE => {
-                leaving.backoff.failed(turn.now, turn.random);
-                State::Leaving(leaving)
-            }
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
-                self.owe(leaving.sale.id, Duty::Close, turn);
-                Telling::sorry(&leaving.sale, Failure::InDoubt, turn.now)
-            }
-        }
-    }
-
-    /// The merchant says how the sale has ended; nothing more is to be done for it.
-    fn over(&mut self, sale: Sale, status: SaleStatus, why: Leaving, turn: &mut Turn<'_>) -> State {
-        turn.record(sale.id, Fact::Settled);
-        match status {
-            SaleStatus::Closed => Telling::glad(Screen::NotPaid { why }, turn.now),
-            SaleStatus::Paid | SaleStatus::Expired => {
-                Telling::sorry(&sale, Failure::TooLate, turn.now)
-            }
-            SaleStatus::NotDispensed => Telling::sorry(&sale, Failure::NotDispensed, turn.now),
-            SaleStatus::Open
-            | SaleStatus::Claimed
-            | SaleStatus::Dispensed
-            | SaleStatus::Unknown => Telling::sorry(&sale, Failure::Unknown, turn.now),
-        }
-    }
-
-    fn claim(&mut self, sale: Sale, turn: &mut Turn<'_>) -> State {
-        let claim = ClaimId::from_random(turn.random.draw());
-        turn.record(sale.id, Fact::Claim(claim));
-        turn.emit(Effect::Claim {
-            sale: sale.id,
-            claim,
-        });
-        State::Claiming(Claiming {
-            sale,
-            claim,
-            since: turn.now,
-            backoff: Backoff::under_way(),
-        })
-    }
-
-    fn claimed(
-        &mut self,
-        mut claiming: Claiming,
-        result: Result<(), NoReply>,
-        turn: &mut Turn<'_>,
-    ) -> State {
-        let Claiming { claim, since, .. } = claiming;
-        let in_time = turn.now - since < CLAIM_PATIENCE;
-        match result {
-            Ok(()) if in_time && self.dispenser_ready => {
-                turn.record(claiming.sale.id, Fact::Start);
-                turn.emit(Effect::Pulse {
-                    sale: claiming.sale.id,
-                    total: claiming.sale.total,
-                });
-                State::Vending(claiming.sale, claim)
-            }
-            // No pulse has begun, so it is sure that nothing came out.
-            Ok(()) => self.vended(claiming.sale, claim, Outcome::NotDispensed, turn),
-            Err(NoReply::Refused(status)) => self.over(
-                claiming.sale,
-                status.unwrap_or(SaleStatus::Expired),
-                Leaving::TimedOut,
-                turn,
-            ),
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) if in_time => {
-                claiming.backoff.failed(turn.now, turn.random);
-                State::Claiming(claiming)
-            }
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
-                self.vended(claiming.sale, claim, Outcome::NotDispensed, turn)
-            }
-        }
-    }
-
-    fn vended(
-        &mut self,
-        sale: Sale,
-        claim: ClaimId,
-        outcome: Outcome,
-        turn: &mut Turn<'_>,
-    ) -> State {
-        turn.record(sale.id, Fact::Done(outcome));
-        self.owe(sale.id, Duty::Report(claim, outcome), turn);
-        match outcome {
-            Outcome::Dispensed => Telling::glad(Screen::ThankYou { total: sale.total }, turn.now),
-            Outcome::NotDispensed => Telling::sorry(&sale, Failure::NotDispensed, turn.now),
-            Outcome::Unknown => Telling::sorry(&sale, Failure::Unknown, turn.now),
-        }
-    }
-
     /// Keys after the end of a sale: `#` tries again where that helps, a digit begins the next sale at once.
     fn key_told(&mut self, telling: Telling, key: Key, turn: &mut Turn<'_>) -> State {
         match key {
@@ -602,64 +383,6 @@ impl Machine {
             dispenser_ready: true,
             owed: OwedList::new(),
             state: State::typing(Instant::default()),
-        }
-    }
-}
-
-impl Machine {
-    /// Whether now is a good time to try again what is owed: nobody waits for a sale.
-    fn pays_debts(&self) -> bool {
-        matches!(
-            self.state,
-            State::Starting(_) | State::Typing(_) | State::Telling(_)
-        )
-    }
-
-    fn pay_debts(&mut self, turn: &mut Turn<'_>) {
-        // One at a time: a merchant that does not answer one will not answer the next.
-        if let Some(owed) = self
-            .owed
-            .iter_mut()
-            .find(|owed| owed.backoff.due_at.is_some_and(|at| turn.now >= at))
-        {
-            owed.backoff.begin(turn.now);
-            turn.emit(owed.effect());
-        }
-    }
-
-    /// Owes this from now on, and tries it at once.
-    fn owe(&mut self, sale: SaleId, duty: Duty, turn: &mut Turn<'_>) {
-        let owed = Owed {
-            sale,
-            duty,
-            backoff: Backoff::under_way(),
-        };
-        turn.emit(owed.effect());
-        self.owed
-            .push(owed)
-            .expect("no sale begins while the list is full");
-    }
-
-    fn owes_close(&self, sale: SaleId) -> bool {
-        self.owed
-            .iter()
-            .any(|owed| owed.sale == sale && owed.duty == Duty::Close)
-    }
-
-    /// The merchant answered, or did not. A refusal ends the debt too: the merchant knows better how the sale ended.
-    fn owed_answered(&mut self, sale: SaleId, result: Result<(), NoReply>, turn: &mut Turn<'_>) {
-        let Some(place) = self.owed.iter().position(|owed| owed.sale == sale) else {
-            turn.emit(Effect::Ignored("an answer about nothing owed"));
-            return;
-        };
-        match result {
-            Ok(()) | Err(NoReply::Refused(_)) => {
-                self.owed.swap_remove(place);
-                turn.record(sale, Fact::Settled);
-            }
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
-                self.owed[place].backoff.failed(turn.now, turn.random)
-            }
         }
     }
 }

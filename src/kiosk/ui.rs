@@ -1,12 +1,18 @@
-//! The screens as pictures. What is on them comes from the machine; how it looks is decided here, and nothing else.
+//! The screens as pictures: what the machine wants told, drawn so that anybody understands it.
 //!
-//! Everything is drawn into one [`frame::Frame`] in memory. Layouts follow rules (sizes in steps, shares of the
-//! panel), not tables per panel.
+//! Nothing is decided here and nothing is added: a picture says what its [`Screen`] says (G5). Sizes follow from the
+//! panel's narrow side, so that a new panel needs no new layout.
 
+mod column;
 pub mod frame;
+mod glyph;
+mod input;
+mod keys;
 mod page;
 mod qr;
 mod screens;
+mod shapes;
+mod sign;
 mod text;
 mod theme;
 mod words;
@@ -15,7 +21,7 @@ use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::ui::frame::Frame;
 use crate::kiosk::ui::page::Page;
 
-/// What the merchant and the customer have chosen.
+/// What does not come from the sale: the language, and whom to call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Look {
     /// The language of the words.
@@ -26,5 +32,5 @@ pub struct Look {
 
 /// Draws a screen over the whole frame.
 pub fn draw(frame: &mut Frame, screen: &Screen, look: &Look) {
-    screens::paint(&mut Page::new(frame, look), screen);
+    screens::draw(&mut Page::new(frame, look), screen);
 }

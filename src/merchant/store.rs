@@ -13,3 +13,9 @@ pub use sqlite::SqliteStore;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the database does not answer: {0}")]
 pub struct Unavailable(pub String);
+
+impl From<rusqlite::Error> for Unavailable {
+    fn from(error: rusqlite::Error) -> Unavailable {
+        Unavailable(error.to_string())
+    }
+}

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use ureq::Agent;
 
 use super::Simulation;
-use super::platform::{Due, UnixMs};
+use super::platform::Due;
+use super::schedule::UnixMs;
 
 /// How long the merchant may take, as the document says.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 //! Pure: the same payment gives the same message, byte for byte, at each of its attempts.
 
 use super::codec::{self, Fields};
-use super::platform::UnixMs;
+use super::schedule::UnixMs;
 
 /// One payment, as the notification tells it.
 #[derive(Clone, Copy, Debug)]

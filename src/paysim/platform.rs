@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::notification::Payment;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, UnixMs};
 
 /// The only answer that ends the attempts.
 const HEARD: &str = "success";
@@ -15,10 +15,6 @@ const HEARD: &str = "success";
 const ANSWER_KEPT: usize = 200;
 /// How a customer pays who says nothing else.
 pub const WECHAT: &str = "pay.weixin.jspay";
-
-/// A moment: milliseconds since 1970.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct UnixMs(pub u64);
 
 /// The merchant's account at the platform. Not `Debug`: it holds the key.
 #[derive(Clone)]

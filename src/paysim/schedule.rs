@@ -2,6 +2,10 @@
 //!
 //! It must never give an attempt less time than the document promises, nor an eleventh chance.
 
+/// A moment: milliseconds since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct UnixMs(pub u64);
+
 /// How long the platform waits before each attempt, in seconds, as its document lists them.
 pub const WAIT_SECONDS: [u32; 10] = [0, 15, 15, 30, 180, 1800, 1800, 1800, 1800, 3600];
 

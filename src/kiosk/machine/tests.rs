@@ -2,9 +2,10 @@
 
 use super::effect::{Effect, Fact};
 use super::event::{Unsettled, UnsettledSale};
-use super::screen::Doing;
+use super::screen::{Doing, Failure, Leaving, Remark};
 use super::*;
-use crate::ids::ScanUrl;
+use crate::ids::{ClaimId, OrderNo, ScanUrl};
+use crate::sale::{Outcome, SaleStatus};
 
 /// A kiosk on a bench: the machine, a clock in our hand, and everything it has wanted.
 struct Bench {

@@ -1,4 +1,4 @@
-//! One picture in memory, in the panel's own colours (RGB565). Panels take it from here.
+//! One picture in memory, in the panels' own colours (RGB565). It knows pixels only, never what they mean.
 
 use core::convert::Infallible;
 
@@ -6,7 +6,7 @@ use embedded_graphics::pixelcolor::Rgb565;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
-/// A picture of the panel's size, row by row.
+/// A picture of the panel's size, row by row from the top left.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     size: Size,
@@ -37,7 +37,7 @@ impl Frame {
         &self.pixels
     }
 
-    /// All pixels as three bytes red, green, blue: widened so that full stays full.
+    /// All pixels as three bytes red, green, blue, widened so that white stays white.
     pub fn rgb888(&self) -> Vec<u8> {
         let wide = |value: u8, bits: u8| (value << (8 - bits)) | (value >> (2 * bits - 8));
         self.pixels
@@ -46,12 +46,15 @@ impl Frame {
             .collect()
     }
 
-    /// Mixes a colour over what is there; `cover` of 16 hides it. Outside the picture nothing happens.
-    pub fn blend(&mut self, at: Point, color: Rgb565, cover: u16) {
-        let Some(place) = self.place(at) else { return };
+    /// Mixes a colour over what is there; `cover` 0 leaves it, 255 hides it. Outside the picture nothing happens.
+    pub(in crate::kiosk::ui) fn blend(&mut self, x: i32, y: i32, color: Rgb565, cover: u8) {
+        let Some(place) = self.place(Point::new(x, y)) else {
+            return;
+        };
         let under = self.pixels[place];
+        let cover = u32::from(cover);
         let mix = |over: u8, under: u8| {
-            ((u16::from(over) * cover + u16::from(under) * (16 - cover) + 8) / 16) as u8
+            ((u32::from(over) * cover + u32::from(under) * (255 - cover) + 127) / 255) as u8
         };
         self.pixels[place] = Rgb565::new(
             mix(color.r(), under.r()),
@@ -95,11 +98,23 @@ impl DrawTarget for Frame {
         Ok(())
     }
 
+    fn fill_contiguous<I: IntoIterator<Item = Rgb565>>(
+        &mut self,
+        area: &Rectangle,
+        colors: I,
+    ) -> Result<(), Infallible> {
+        self.draw_iter(
+            area.points()
+                .zip(colors)
+                .map(|(at, color)| Pixel(at, color)),
+        )
+    }
+
     fn fill_solid(&mut self, area: &Rectangle, color: Rgb565) -> Result<(), Infallible> {
         let area = area.intersection(&self.bounding_box());
+        let columns = area.columns();
         for y in area.rows() {
             let row = y as usize * self.size.width as usize;
-            let columns = area.columns();
             self.pixels[row + columns.start as usize..row + columns.end as usize].fill(color);
         }
         Ok(())
@@ -114,32 +129,20 @@ mod tests {
     fn colours_keep_their_ends_when_widened() {
         let mut frame = Frame::new(3, 1);
         let colors = [Rgb565::WHITE, Rgb565::new(16, 0, 31), Rgb565::BLACK];
-        frame
-            .draw_iter(
-                colors
-                    .iter()
-                    .zip(0..)
-                    .map(|(color, x)| Pixel(Point::new(x, 0), *color)),
-            )
-            .expect("infallible");
+        let Ok(()) = frame.fill_contiguous(&frame.bounding_box(), colors);
         assert_eq!(frame.rgb888(), [255, 255, 255, 132, 0, 255, 0, 0, 0]);
     }
 
     #[test]
     fn what_lies_outside_is_left_out() {
         let mut frame = Frame::new(2, 2);
-        frame
-            .fill_solid(
-                &Rectangle::new(Point::new(-1, 1), Size::new(9, 9)),
-                Rgb565::WHITE,
-            )
-            .expect("infallible");
-        frame.blend(Point::new(2, 0), Rgb565::WHITE, 16);
-        frame.blend(Point::new(0, 0), Rgb565::WHITE, 8);
-        assert_eq!(frame.pixels()[2..], [Rgb565::WHITE, Rgb565::WHITE]);
-        assert_eq!(
-            frame.pixels()[..2],
-            [Rgb565::new(16, 32, 16), Rgb565::BLACK]
-        );
+        let below = Rectangle::new(Point::new(-1, 1), Size::new(9, 9));
+        let Ok(()) = frame.fill_solid(&below, Rgb565::WHITE);
+        frame.blend(2, 0, Rgb565::WHITE, 255);
+        frame.blend(0, -1, Rgb565::WHITE, 255);
+        frame.blend(0, 0, Rgb565::WHITE, 128);
+        let half = Rgb565::new(16, 32, 16);
+        let expected = [half, Rgb565::BLACK, Rgb565::WHITE, Rgb565::WHITE];
+        assert_eq!(frame.pixels(), expected);
     }
 }

@@ -3,64 +3,72 @@
 use embedded_graphics::pixelcolor::Rgb565;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
-use qrcode::{Color, EcLevel, QrCode};
+use qrcode::{Color, EcLevel, QrCode, bits};
 
 use crate::kiosk::ui::frame::Frame;
 
 /// Clear modules around a code, as ISO/IEC 18004 asks for.
 const QUIET: u32 = 4;
 
-/// A code and how large its modules are drawn.
+/// A code, and how large it is drawn.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Code {
+pub struct Placed {
     modules: Vec<Color>,
     across: u32,
     module_px: u32,
 }
 
-impl Code {
-    /// The code of `text` with the largest modules that fit into a square of `side` pixels, quiet zone included;
-    /// of those, the one that bears the most dirt. `None` if it would need modules of less than 2 pixels.
-    pub fn largest(text: &str, side: u32) -> Option<Code> {
-        let fits = |level| {
-            let code = QrCode::with_error_correction_level(text, level).ok()?;
-            let across = code.width() as u32;
-            let module_px = side / (across + 2 * QUIET);
-            (module_px >= 2).then(|| Code {
-                modules: code.into_colors(),
-                across,
-                module_px,
-            })
-        };
-        // The last of several largest counts: the levels go from weak to strong.
-        [EcLevel::L, EcLevel::M, EcLevel::Q, EcLevel::H]
-            .into_iter()
-            .filter_map(fits)
-            .max_by_key(|code| code.module_px)
+/// The code of `text` with the largest modules that fit into the field, quiet zone included.
+///
+/// Of several such codes it is the one that bears most dirt and still leaves free what lies outside `liked`; if none
+/// does, the smallest. `None` if modules would have to be less than a pixel.
+pub fn largest(text: &str, field: Size, liked: Size) -> Option<Placed> {
+    // From weak and small to strong and large; a level that cannot hold the text is not among them.
+    let levels = [EcLevel::L, EcLevel::M, EcLevel::Q, EcLevel::H].map(|level| {
+        let version = bits::encode_auto(text.as_bytes(), level).ok()?.version();
+        Some((level, version.width() as u32 + 2 * QUIET))
+    });
+    let levels = || levels.iter().flatten().copied();
+    let (weakest, across) = levels().next()?;
+    let module_px = field.width.min(field.height) / across;
+    let room = field.component_min(liked);
+    let (level, _) = levels()
+        .rfind(|(_, across)| across * module_px <= room.width.min(room.height))
+        .unwrap_or((weakest, across));
+    if module_px == 0 {
+        return None;
     }
+    let code = QrCode::with_error_correction_level(text, level).ok()?;
+    Some(Placed {
+        across: code.width() as u32,
+        modules: code.into_colors(),
+        module_px,
+    })
+}
 
+impl Placed {
     /// Its side in pixels, quiet zone included.
     pub fn side(&self) -> u32 {
         (self.across + 2 * QUIET) * self.module_px
     }
 
+    /// The width of its quiet zone in pixels.
+    #[cfg(test)]
+    pub fn quiet(&self) -> u32 {
+        QUIET * self.module_px
+    }
+
     /// Draws it, black on white, quiet zone included.
     pub fn draw(&self, frame: &mut Frame, at: Point) {
-        let Ok(()) = frame.fill_solid(
-            &Rectangle::new(at, Size::new_equal(self.side())),
-            Rgb565::WHITE,
-        );
-        let module = Size::new_equal(self.module_px);
-        for (place, color) in self.modules.iter().enumerate() {
-            if *color == Color::Dark {
-                let (x, y) = (
-                    place as u32 % self.across + QUIET,
-                    place as u32 / self.across + QUIET,
-                );
-                let corner =
-                    at + Point::new((x * self.module_px) as i32, (y * self.module_px) as i32);
-                let Ok(()) = frame.fill_solid(&Rectangle::new(corner, module), Rgb565::BLACK);
-            }
+        let field = Rectangle::new(at, Size::new_equal(self.side()));
+        let Ok(()) = frame.fill_solid(&field, Rgb565::WHITE);
+        let size = Size::new_equal(self.module_px);
+        let dark = self.modules.iter().zip(0u32..);
+        for (_, place) in dark.filter(|(color, _)| **color == Color::Dark) {
+            let x = (place % self.across + QUIET) * self.module_px;
+            let y = (place / self.across + QUIET) * self.module_px;
+            let module = Rectangle::new(at + Point::new(x as i32, y as i32), size);
+            let Ok(()) = frame.fill_solid(&module, Rgb565::BLACK);
         }
     }
 }
@@ -69,36 +77,51 @@ impl Code {
 mod tests {
     use super::*;
 
-    /// The platform's own address: 113 characters.
-    const REAL: &str = "https://up.selpay.cn/#/pages/rt/index?appKey=5f53481517b449b0a8c8dbe808d8bf5c&no=0123456789abcdef0123456789abcdef";
+    /// As long as the platform's own: 113 characters.
+    const REAL: &str = "https://up.selpay.cn/#/pages/rt/index?appKey=5f53481517b449b0a8c8dbe808d8bf5c&no=3fa91c027be44d109a55c0ffee123456";
 
-    #[test]
-    fn the_real_address_gets_four_pixels_a_module_on_a_small_panel_and_six_on_a_large_one() {
-        assert_eq!(REAL.len(), 113);
-        let code = Code::largest(REAL, 240).expect("it fits");
-        assert_eq!((code.module_px, code.across), (4, 49), "level Q");
-        assert_eq!(code.side(), 228);
-        let code = Code::largest(REAL, 320).expect("it fits");
-        assert_eq!(code.module_px, 6);
+    fn square(side: u32) -> Size {
+        Size::new_equal(side)
     }
 
     #[test]
-    fn a_code_too_fine_to_read_is_not_drawn() {
-        assert_eq!(Code::largest(REAL, 90), None);
-        assert_eq!(Code::largest(&"x".repeat(5000), 240), None);
+    fn the_largest_modules_win_and_then_the_strongest_level() {
+        // Level L has 41 modules across, level M 45, level Q 53.
+        for (panel, module_px, across) in [(240, 4, 45), (320, 6, 45), (128, 2, 53)] {
+            let wide = Size::new(1000, panel);
+            let code = largest(REAL, wide, wide).expect("it fits");
+            assert_eq!(
+                (code.module_px, code.across),
+                (module_px, across),
+                "{panel}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_stronger_level_does_not_take_the_room_of_the_rest() {
+        for (liked, across) in [(212, 45), (211, 41), (10, 41)] {
+            let code = largest(REAL, square(240), square(liked)).expect("it fits");
+            assert_eq!((code.module_px, code.across), (4, across), "{liked}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_drawn() {
+        assert_eq!(largest(REAL, square(48), square(48)), None);
+        assert_eq!(largest(&"x".repeat(5000), square(240), square(240)), None);
     }
 
     #[test]
     fn the_quiet_zone_is_white_on_all_sides() {
-        let code = Code::largest(REAL, 240).expect("it fits");
+        let code = largest(REAL, square(240), square(240)).expect("it fits");
         let mut frame = Frame::new(code.side(), code.side());
         code.draw(&mut frame, Point::zero());
-        let quiet = (QUIET * code.module_px) as usize;
-        let side = code.side() as usize;
+        let (side, quiet) = (code.side() as usize, code.quiet() as usize);
         for (place, pixel) in frame.pixels().iter().enumerate() {
-            let (x, y) = (place % side, place / side);
-            let inside = (quiet..side - quiet).contains(&x) && (quiet..side - quiet).contains(&y);
-            assert!(inside || *pixel == Rgb565::WHITE, "({x}, {y})");
+            let clear = quiet..side - quiet;
+            let inside = clear.contains(&(place % side)) && clear.contains(&(place / side));
+            assert!(inside || *pixel == Rgb565::WHITE, "{place}");
         }
     }
 }

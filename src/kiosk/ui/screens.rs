@@ -1,22 +1,25 @@
-//! Each screen's layout.
+//! Each screen's rows, in the order in which a customer reads them.
 
+mod pay;
 #[cfg(test)]
 mod tests;
 
-use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::Rectangle;
+use embedded_graphics::pixelcolor::Rgb565;
 
-use crate::ids::{OrderNo, ScanUrl};
+use crate::ids::OrderNo;
 use crate::kiosk::machine::amount::{Refusal, Typed};
-use crate::kiosk::machine::screen::{Doing, Failure, Leaving, Outage, Remark, Screen};
-use crate::kiosk::ui::page::{Column, Page, Sign};
-use crate::kiosk::ui::qr::Code;
-use crate::kiosk::ui::text::Style;
+use crate::kiosk::machine::screen::{Doing, Failure, Leaving, Outage, Screen};
+use crate::kiosk::ui::column::{Column, Part, Row};
+use crate::kiosk::ui::input::Input;
+use crate::kiosk::ui::keys::Keys;
+use crate::kiosk::ui::page::Page;
+use crate::kiosk::ui::sign::Sign;
+use crate::kiosk::ui::text::{Align, Block, Style};
 use crate::kiosk::ui::{theme, words};
 use crate::money::Fen;
 
-/// Paints a screen over the whole page.
-pub fn paint(page: &mut Page<'_>, screen: &Screen) {
+/// Draws a screen over the whole page.
+pub fn draw(page: &mut Page<'_>, screen: &Screen) {
     page.fill(theme::PAPER);
     match screen {
         Screen::Amount { typed, refused } => amount(page, typed, *refused),
@@ -28,9 +31,17 @@ pub fn paint(page: &mut Page<'_>, screen: &Screen) {
             seconds_left,
             seconds,
             remark,
-        } => {
-            pay(page, *total, url, order, (*seconds_left, *seconds), *remark);
-        }
+        } => pay::draw(
+            page,
+            &pay::Payment {
+                total: *total,
+                url,
+                order,
+                seconds_left: *seconds_left,
+                seconds: *seconds,
+                remark: *remark,
+            },
+        ),
         Screen::Paid { total } => paid(page, *total),
         Screen::ThankYou { total } => thank_you(page, *total),
         Screen::NotPaid { why } => not_paid(page, *why),
@@ -43,368 +54,255 @@ pub fn paint(page: &mut Page<'_>, screen: &Screen) {
     }
 }
 
-/// A strip of colour across the top with a line of text; what is below it.
-fn banner(page: &mut Page<'_>, text: &str) -> Column {
-    let style = page.body(theme::ON_DARK);
-    let height = style.line_height() + page.px(14);
-    page.fill_area(
-        Rectangle::new(Point::zero(), Size::new(page.width(), height)),
-        theme::GREEN,
-    );
-    let mut column = Column {
-        y: page.px(7) as i32,
-        ..page.column()
-    };
-    page.line(&mut column, style, text);
-    Column {
-        y: height as i32,
-        ..page.column()
-    }
+/// Centred text in at most so many lines.
+fn text(column: &Column, text: &str, style: Style, lines: usize) -> Row {
+    let block = Block::fitted(text, style, column.width(), lines);
+    Row::of(Part::Text(block, Align::Center))
+}
+
+/// Centred text on a field of this colour.
+fn on_field(page: &Page<'_>, column: &Column, text: &str, ground: Rgb565, lines: usize) -> Row {
+    let style = page.text(18, theme::INK);
+    let room = column.width().saturating_sub(page.px(12));
+    Row::of(Part::Field {
+        text: Block::fitted(text, style, room, lines),
+        ground,
+        pad: page.px(5),
+    })
+}
+
+fn yuan(total: Fen) -> String {
+    format!("¥{total}")
 }
 
 fn amount(page: &mut Page<'_>, typed: &Typed, refused: Option<Refusal>) {
-    let mut column = banner(page, page.say(words::ENTER_AMOUNT));
+    let mut column = Column::new(page.inside());
+    let title = page.say(words::ENTER_AMOUNT);
+    column.add(
+        text(&column, title, page.bold(24, theme::INK), 1)
+            .spring(1)
+            .rank(2),
+    );
+
+    let input = input(page, column.width(), typed, refused.is_some());
+    column.add(Row::of(Part::Input(input)).gap(page.high(12)).spring(1));
+    // The sign takes the place of the hint: nothing else moves.
+    let (hint, ground) = match refused {
+        Some(refusal) => (why_refused(page, refusal), theme::AMBER),
+        None => (page.say(words::THEN_CONFIRM).to_owned(), theme::PAPER),
+    };
+    let hint = on_field(page, &column, &hint, ground, 1);
+    column.add(hint.gap(page.px(8)));
+
     let keys = [
         ('#', words::CONFIRM),
-        ('C', words::CLEAR),
         ('B', words::BACKSPACE),
+        ('C', words::CLEAR),
         ('L', words::OTHER_LANGUAGE),
     ];
-    let rows = if page.is_upright() { 2 } else { 1 };
-    let digits = page.px(if page.is_upright() { 58 } else { 52 });
-    let room = page.height() - column.y as u32 - page.keys_height(rows) - page.px(14);
-    let block = digits * 11 / 10 + page.px(44);
-    column.skip(room.saturating_sub(block) / 2);
-
-    let (figures, color) = if typed.is_empty() {
-        ("0.00", theme::LINE)
-    } else {
-        (typed.as_str(), theme::INK)
-    };
-    page.amount(&mut column, digits, figures, color);
-    let underline = Rectangle::new(
-        Point::new(column.left, column.y),
-        Size::new(column.width, page.px(3)),
-    );
-    page.fill_area(
-        underline,
-        if refused.is_some() {
-            theme::RED
-        } else {
-            theme::GREEN
-        },
-    );
-    column.skip(page.px(13));
-    match refused {
-        Some(refusal) => sign(page, &mut column, refusal),
-        None => page.line(
-            &mut column,
-            page.body(theme::SOFT),
-            page.say(words::THEN_CONFIRM),
-        ),
-    }
-
-    let mut foot = Column {
-        y: (page.height() - page.keys_height(rows) - page.px(6)) as i32,
-        ..page.column()
-    };
-    page.keys(&mut foot, &keys);
+    let keys = Keys::new(page, column.width(), &keys);
+    column.add(Row::of(Part::Keys(keys)).gap(page.px(8)).spring(2).rank(1));
+    column.draw(page);
 }
 
-/// Why the key was refused, where it cannot be overlooked.
-fn sign(page: &mut Page<'_>, column: &mut Column, refusal: Refusal) {
-    let mut text = page.say(words::refusal(refusal)).to_owned();
-    if let Refusal::TooMuch(max) = refusal {
-        text.push_str(&format!(" {max}"));
+fn input(page: &Page<'_>, width: u32, typed: &Typed, refused: bool) -> Input {
+    let (figures, color) = match typed.is_empty() {
+        true => ("0.00", theme::GHOST),
+        false => (typed.as_str(), theme::INK),
+    };
+    let sign = Block::line("¥", page.bold(26, theme::SOFT));
+    let room = width.saturating_sub(sign.width() + page.px(48));
+    let style = page.figures(if page.is_upright() { 54 } else { 46 }, color);
+    Input {
+        sign,
+        figures: Block::fitted(figures, style, room, 1),
+        typed: !typed.is_empty(),
+        height: page.high(92),
+        edge: if refused { theme::AMBER } else { theme::GREEN },
     }
-    let style = page.body(theme::INK);
-    let pad = page.px(5);
-    let area = Rectangle::new(
-        Point::new(column.left, column.y - pad as i32),
-        Size::new(column.width, style.line_height() + 2 * pad),
-    );
-    page.fill_area(area, theme::AMBER);
-    page.line(column, style, &text);
+}
+
+fn why_refused(page: &Page<'_>, refusal: Refusal) -> String {
+    let (before, after) = words::refusal(refusal);
+    let most = match refusal {
+        Refusal::TooMuch(most) => most.to_string(),
+        Refusal::ThirdDecimal | Refusal::SecondPoint | Refusal::Zero => String::new(),
+    };
+    format!("{}{most}{}", page.say(before), page.say(after))
 }
 
 fn one_moment(page: &mut Page<'_>, doing: Doing, total: Option<Fen>) {
-    let mut column = page.column();
-    let (what, means) = words::doing(doing);
-    let side = page.px(72);
-    column.y = (page.height() as i32 - (side + page.px(104)) as i32) / 2;
-    page.disc(&mut column, side, theme::CAP, Sign::Dots, theme::GREEN);
-    column.skip(page.px(12));
-    page.headline(&mut column, what, theme::INK);
-    page.lines(&mut column, page.body(theme::SOFT), page.say(means));
+    let (title, what) = words::doing(doing);
+    let mut column = Column::new(page.inside());
+    let dots = Part::Sign(Sign::Dots, page.high(64), theme::EDGE, theme::GREEN);
+    column.add(Row::of(dots).spring(2).rank(1));
+    let title = page.say(title);
+    column.add(text(&column, title, page.bold(34, theme::INK), 1).gap(page.px(4)));
+    let what = page.say(what);
+    column.add(text(&column, what, page.text(18, theme::SOFT), 2).gap(page.px(8)));
     if let Some(total) = total {
-        column.skip(page.px(6));
-        page.amount(&mut column, page.px(20), &total.to_string(), theme::INK);
-    }
-}
-
-fn pay(
-    page: &mut Page<'_>,
-    total: Fen,
-    url: &ScanUrl,
-    order: &OrderNo,
-    countdown: (u32, u32),
-    remark: Option<Remark>,
-) {
-    let narrow = page.width().min(page.height());
-    let Some(code) = Code::largest(url.as_str(), narrow) else {
-        // The loader refuses panels on which no code can be read; an address that long is refused before it is drawn.
-        return could_not(page, Failure::Refused, total, None);
-    };
-    let side = code.side();
-    if page.is_upright() {
-        code.draw(
-            page.frame,
-            Point::new(((page.width() - side) / 2) as i32, 0),
+        let style = page.figures(26, theme::INK);
+        column.add(
+            text(&column, &yuan(total), style, 1)
+                .gap(page.px(20))
+                .rank(2),
         );
-        let mut column = Column {
-            y: side as i32,
-            ..page.column()
-        };
-        column.bottom = page.height() as i32;
-        let spare = column.left_over().saturating_sub(page.px(110));
-        column.skip(spare / 3);
-        pay_upright(page, &mut column, total, order, countdown, remark);
-    } else {
-        let margin = page.px(8) as i32;
-        code.draw(
-            page.frame,
-            Point::new(0, ((page.height() - side) / 2) as i32),
-        );
-        let left = side as i32;
-        let width = (page.width() as i32 - left - margin) as u32;
-        let mut column = Column {
-            left,
-            width,
-            y: page.px(12) as i32,
-            bottom: page.height() as i32 - margin,
-        };
-        pay_beside(page, &mut column, total, order, countdown, remark);
     }
+    column.add(Row::of(Part::Nothing).spring(3));
+    column.draw(page);
 }
 
-/// Below the code: amount and seconds, the bar, what to do, the keys.
-fn pay_upright(
+/// The two glad screens: a sign, a large word, what to do, the amount.
+fn glad(
     page: &mut Page<'_>,
-    column: &mut Column,
+    sign: Part,
+    [title, hint]: [words::Words; 2],
     total: Fen,
-    order: &OrderNo,
-    countdown: (u32, u32),
-    remark: Option<Remark>,
+    [strong, soft]: [Rgb565; 2],
 ) {
-    let digits = page.px(26);
-    page.amount_at(
-        Point::new(column.left, column.y),
-        digits,
-        &total.to_string(),
-        theme::INK,
+    let mut column = Column::new(page.inside());
+    column.add(Row::of(sign).spring(1).rank(3));
+    let title = page.say(title);
+    column.add(text(&column, title, page.bold(40, strong), 1).gap(page.px(14)));
+    let hint = page.say(hint);
+    column.add(
+        text(&column, hint, page.text(20, soft), 2)
+            .gap(page.px(6))
+            .rank(2),
     );
-    let soft = page.body(theme::SOFT);
-    let line = Style::figures(digits, theme::INK).line_height() as i32;
-    let seconds = format!("{} {}", countdown.0, page.say(words::SECONDS));
-    at_right(
-        page,
-        column,
-        soft,
-        &seconds,
-        column.y + line - soft.line_height() as i32,
+    let style = page.figures(28, strong);
+    column.add(
+        text(&column, &yuan(total), style, 1)
+            .gap(page.px(16))
+            .rank(1),
     );
-    column.y += line + page.px(2) as i32;
-    page.bar(column, countdown.0, countdown.1, bar_color(countdown));
-    column.skip(page.px(5));
-    what_to_do(page, column, remark);
-    column.skip(page.px(3));
-    let tail = format!("{}{}", page.say(words::ORDER_ENDS), order.last_four());
-    at_right(page, column, soft, &tail, column.y + page.px(2) as i32);
-    page.keys_aside(column, &[('R', words::NEW_CODE), ('C', words::CANCEL)]);
-}
-
-/// A short text at the column's right end.
-fn at_right(page: &mut Page<'_>, column: &Column, style: Style, text: &str, y: i32) {
-    let left = column.left + column.width as i32 - style.width(text) as i32;
-    style.draw(page.frame, text, Point::new(left, y));
-}
-
-/// Beside the code: the same in a narrow column.
-fn pay_beside(
-    page: &mut Page<'_>,
-    column: &mut Column,
-    total: Fen,
-    order: &OrderNo,
-    countdown: (u32, u32),
-    remark: Option<Remark>,
-) {
-    page.amount(column, page.px(30), &total.to_string(), theme::INK);
-    column.skip(page.px(4));
-    page.bar(column, countdown.0, countdown.1, bar_color(countdown));
-    column.skip(page.px(3));
-    let seconds = format!("{} {}", countdown.0, page.say(words::SECONDS));
-    page.line(column, page.body(theme::SOFT), &seconds);
-    column.skip(page.px(4));
-    what_to_do(page, column, remark);
-    let foot = column.bottom - (page.keys_height(2) + page.body(theme::SOFT).line_height()) as i32;
-    column.y = column.y.max(foot);
-    let tail = format!("{}{}", page.say(words::ORDER_ENDS), order.last_four());
-    page.line(column, page.body(theme::SOFT), &tail);
-    page.keys(column, &[('R', words::NEW_CODE), ('C', words::CANCEL)]);
-}
-
-fn what_to_do(page: &mut Page<'_>, column: &mut Column, remark: Option<Remark>) {
-    match remark {
-        Some(remark) => page.lines(
-            column,
-            page.body(theme::RED),
-            page.say(words::remark(remark)),
-        ),
-        None => page.lines(column, page.body(theme::INK), page.say(words::SCAN)),
-    }
-}
-
-/// The last quarter of the countdown hurries.
-fn bar_color((left, whole): (u32, u32)) -> embedded_graphics::pixelcolor::Rgb565 {
-    if left * 4 <= whole {
-        theme::RED
-    } else {
-        theme::GREEN
-    }
+    column.add(Row::of(Part::Nothing).spring(1));
+    column.draw(page);
 }
 
 fn paid(page: &mut Page<'_>, total: Fen) {
-    let mut column = page.column();
-    let side = page.px(96);
-    column.y = (page.height() as i32 - (side + page.px(118)) as i32) / 2;
-    page.disc(&mut column, side, theme::GREEN, Sign::Down, theme::ON_DARK);
-    column.skip(page.px(10));
-    page.headline(&mut column, words::PAID, theme::GREEN);
-    page.lines(&mut column, page.lead(theme::INK), page.say(words::COMING));
-    column.skip(page.px(6));
-    page.amount(&mut column, page.px(22), &total.to_string(), theme::INK);
+    page.fill(theme::FIELD);
+    let sign = Part::Sign(Sign::Down, page.high(100), theme::GREEN, theme::PAPER);
+    let colors = [theme::GREEN, theme::INK];
+    glad(page, sign, [words::PAID, words::COMING], total, colors);
 }
 
 fn thank_you(page: &mut Page<'_>, total: Fen) {
     page.fill(theme::GREEN);
-    let mut column = page.column();
-    let side = page.px(96);
-    column.y = (page.height() as i32 - (side + page.px(118)) as i32) / 2;
-    page.disc(&mut column, side, theme::ON_DARK, Sign::Tick, theme::GREEN);
-    column.skip(page.px(10));
-    page.headline(&mut column, words::THANK_YOU, theme::ON_DARK);
-    page.lines(
-        &mut column,
-        page.lead(theme::SOFT_ON_GREEN),
-        page.say(words::TAKE_GOODS),
+    let sign = Part::Sign(Sign::Tick, page.high(100), theme::PAPER, theme::GREEN);
+    let colors = [theme::PAPER, theme::MINT];
+    glad(
+        page,
+        sign,
+        [words::THANK_YOU, words::TAKE_GOODS],
+        total,
+        colors,
     );
-    column.skip(page.px(6));
-    page.amount(&mut column, page.px(22), &total.to_string(), theme::ON_DARK);
 }
 
 fn not_paid(page: &mut Page<'_>, why: Leaving) {
-    let mut column = page.column();
-    let side = page.px(72);
-    column.y = (page.height() as i32 - (side + page.px(122)) as i32) / 2;
-    page.disc(&mut column, side, theme::CAP, Sign::Bar, theme::SOFT);
-    column.skip(page.px(10));
-    page.headline(&mut column, words::leaving(why), theme::INK);
-    page.lines(
-        &mut column,
-        page.body(theme::INK),
-        page.say(words::NOTHING_PAID),
-    );
-    column.skip(page.px(6));
-    page.lines(
-        &mut column,
-        page.body(theme::RED),
-        page.say(words::OLD_CODE),
-    );
+    let mut column = Column::new(page.inside());
+    let sign = Part::Sign(Sign::Cross, page.high(70), theme::FIELD, theme::SOFT);
+    column.add(Row::of(sign).spring(1).rank(1));
+    let title = page.say(words::leaving(why));
+    column.add(text(&column, title, page.bold(34, theme::INK), 1).gap(page.px(14)));
+    let nothing = page.say(words::NOTHING_PAID);
+    column.add(text(&column, nothing, page.text(18, theme::SOFT), 2).gap(page.px(8)));
+    let warning = page.say(words::OLD_CODE);
+    let warning = on_field(page, &column, warning, theme::AMBER, 2);
+    column.add(warning.gap(page.px(18)));
+    column.add(Row::of(Part::Nothing).spring(1));
+    column.draw(page);
 }
 
 fn could_not(page: &mut Page<'_>, what: Failure, total: Fen, reference: Option<&OrderNo>) {
     let (title, means) = words::failure(what);
-    let band = page.title(theme::ON_DARK).line_height() + page.px(20);
-    page.fill_area(
-        Rectangle::new(Point::zero(), Size::new(page.width(), band)),
-        theme::RED,
+    let mut column = Column::new(page.inside());
+    let width = column.width().saturating_sub(page.px(52));
+    let title = Block::fitted(page.say(title), page.bold(28, theme::INK), width, 1);
+    column.add(Row::of(Part::Heading(Sign::Alert, title)).spring(1));
+    let has_room = page.is_upright() || reference.is_none();
+    let lines = if has_room { 2 } else { 1 };
+    let means = page.say(means);
+    column.add(
+        text(&column, means, page.text(17, theme::INK), lines)
+            .gap(page.px(6))
+            .spring(1),
     );
-    let mut column = Column {
-        y: page.px(10) as i32,
-        ..page.column()
-    };
-    page.headline(&mut column, title, theme::ON_DARK);
-    column.y = (band + page.px(10)) as i32;
-    let style = if page.is_upright() {
-        page.lead(theme::INK)
-    } else {
-        page.body(theme::INK)
-    };
-    page.lines(&mut column, style, page.say(means));
-    column.skip(page.px(5));
-    page.amount(&mut column, page.px(20), &total.to_string(), theme::INK);
+    column.add(
+        text(&column, &yuan(total), page.figures(22, theme::INK), 1)
+            .gap(page.px(6))
+            .rank(1),
+    );
     if let Some(reference) = reference {
-        column.skip(page.px(4));
-        page.line(
-            &mut column,
-            page.body(theme::SOFT),
-            page.say(words::REFERENCE),
-        );
-        for line in in_groups(reference.as_str(), page.is_upright()) {
-            page.line(&mut column, page.body(theme::INK), &line);
-        }
+        add_reference(page, &mut column, reference);
     }
-    phone(page, &mut column);
-    let keys: &[_] = match reference {
-        None => &[('#', words::TRY_AGAIN), ('C', words::BACK)],
-        Some(_) => &[('C', words::BACK)],
+    add_phone(page, &mut column);
+    let keys: &[_] = match what {
+        Failure::NoAnswer | Failure::Refused => &[('#', words::TRY_AGAIN), ('C', words::BACK)],
+        _ => &[('C', words::BACK)],
     };
-    let mut foot = Column {
-        y: (page.height() - page.keys_height(1) - page.px(6)) as i32,
-        ..page.column()
-    };
-    page.keys(&mut foot, keys);
+    let keys = Keys::new(page, column.width(), keys);
+    column.add(Row::of(Part::Keys(keys)).gap(page.px(6)).spring(2).rank(3));
+    column.draw(page);
 }
 
-/// A number in groups of four, to be read out.
-fn in_groups(number: &str, upright: bool) -> Vec<String> {
-    let groups: Vec<String> = number
-        .as_bytes()
-        .chunks(4)
-        .map(|group| String::from_utf8_lossy(group).into_owned())
-        .collect();
-    groups
-        .chunks(if upright { 4 } else { 8 })
-        .map(|line| line.join(" "))
-        .collect()
+/// The number to name when asking, large enough to be read out. A wide page has its label beside it.
+fn add_reference(page: &Page<'_>, column: &mut Column, reference: &OrderNo) {
+    let label = page.say(words::REFERENCE);
+    let label_style = page.text(16, theme::SOFT);
+    let mut width = column.width().saturating_sub(page.px(16));
+    let mut beside = None;
+    if page.is_upright() {
+        let row = text(column, label, label_style, 1);
+        column.add(row.gap(page.px(6)).spring(1).rank(2));
+    } else {
+        let label = Block::fitted(label, label_style, page.px(60), 2);
+        width = width.saturating_sub(label.width() + page.px(12));
+        beside = Some(label);
+    }
+    let number = in_fours(reference.as_str());
+    let number = Block::fitted(&number, page.bold(22, theme::INK), width, 2);
+    let pad = page.px(3);
+    let row = Row::of(Part::Reference(beside, number, pad));
+    column.add(row.gap(page.px(4)).spring(u32::from(!page.is_upright())));
+}
+
+/// A number as it is read out.
+fn in_fours(number: &str) -> String {
+    let mut text = String::new();
+    for (place, character) in number.chars().enumerate() {
+        if place > 0 && place % 4 == 0 {
+            text.push(' ');
+        }
+        text.push(character);
+    }
+    text
 }
 
 fn out_of_service(page: &mut Page<'_>, why: Outage) {
-    let mut column = page.column();
-    let side = page.px(80);
-    column.y = (page.height() as i32 - (side + page.px(106)) as i32) / 2;
-    page.disc(
-        &mut column,
-        side,
-        theme::AMBER,
-        Sign::Exclamation,
-        theme::INK,
-    );
-    column.skip(page.px(10));
-    page.headline(&mut column, words::OUT_OF_SERVICE, theme::INK);
-    page.lines(
-        &mut column,
-        page.body(theme::SOFT),
-        page.say(words::outage(why)),
-    );
-    column.skip(page.px(6));
-    phone(page, &mut column);
+    let mut column = Column::new(page.inside());
+    let sign = Part::Sign(Sign::Alert, page.high(84), theme::AMBER, theme::INK);
+    column.add(Row::of(sign).spring(1).rank(1));
+    let title = page.say(words::OUT_OF_SERVICE);
+    column.add(text(&column, title, page.bold(36, theme::INK), 1).gap(page.px(16)));
+    let why = page.say(words::outage(why));
+    column.add(text(&column, why, page.text(18, theme::SOFT), 2).gap(page.px(8)));
+    add_phone(page, &mut column);
+    column.add(Row::of(Part::Nothing).spring(1));
+    column.draw(page);
 }
 
-fn phone(page: &mut Page<'_>, column: &mut Column) {
-    if let Some(number) = page.look.service_phone.clone() {
-        column.skip(page.px(3));
-        let text = format!("{} {number}", page.say(words::PHONE));
-        page.line(column, page.body(theme::INK), &text);
+/// Whom to call, if anybody.
+fn add_phone(page: &Page<'_>, column: &mut Column) {
+    if let Some(number) = &page.look.service_phone {
+        let line = format!("{} |{number}", page.say(words::PHONE));
+        let style = page.text(18, theme::INK);
+        column.add(
+            text(column, &line, style, 2)
+                .gap(page.high(10))
+                .spring(1)
+                .rank(4),
+        );
     }
 }

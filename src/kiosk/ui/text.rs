@@ -1,339 +1,248 @@
-//! Text from bitmap fonts, at any size.
-//!
-//! WenQuanYi at 16 pixels is the largest Chinese bitmap font there is. Larger text is enlarged by Scale2x, which keeps
-//! strokes smooth, and averaged down to the size wanted; it comes out with soft edges.
+//! Lines of text: measured, broken where the language allows, balanced, and made smaller where they must.
 
-use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
-use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::Rectangle;
-use u8g2_fonts::types::{FontColor, VerticalPosition};
-use u8g2_fonts::{FontRenderer, fonts};
+use embedded_graphics::pixelcolor::Rgb565;
 
 use crate::kiosk::ui::frame::Frame;
+use crate::kiosk::ui::glyph::{self, Face, Glyph};
 
-/// Chinese and Latin text; its size is the height of a Chinese character.
-const WORDS: Font = Font {
-    renderer: FontRenderer::new::<fonts::u8g2_font_wqy16_t_gb2312>(),
-    native_px: 16,
-    ascent: 14,
-    height: 18,
-};
-/// Amounts; their size is the height of a digit.
-const FIGURES: Font = Font {
-    renderer: FontRenderer::new::<fonts::u8g2_font_logisoso58_tf>(),
-    native_px: 58,
-    ascent: 60,
-    height: 64,
-};
-
-/// Sub-pixels across one pixel when text is averaged down.
-const FINE: u32 = 4;
-
-struct Font {
-    renderer: FontRenderer,
-    native_px: u32,
-    ascent: i32,
-    height: u32,
-}
+/// Where a line may best be broken; it is never drawn. Without it Chinese breaks anywhere.
+const BREAK: char = '|';
+/// Nothing is ever smaller.
+pub const SMALLEST_PX: u32 = 12;
 
 /// How text looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Style {
-    face: Face,
-    px: u32,
-    color: Rgb565,
+    /// The face.
+    pub face: Face,
+    /// The size, as the face counts it.
+    pub px: u32,
+    /// The colour.
+    pub color: Rgb565,
 }
 
+/// Where lines stand in their area.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Face {
-    Words,
-    Figures,
+pub enum Align {
+    /// At its left edge.
+    Left,
+    /// In its middle.
+    Center,
 }
 
 impl Style {
-    /// Words of this height in pixels: 16 and more.
-    pub fn words(px: u32, color: Rgb565) -> Style {
-        Style {
-            face: Face::Words,
-            px,
-            color,
-        }
-    }
-
-    /// An amount with digits of this height in pixels.
-    pub fn figures(px: u32, color: Rgb565) -> Style {
-        Style {
-            face: Face::Figures,
-            px,
-            color,
-        }
-    }
-
-    /// The height of a line in pixels.
+    /// From the top of one line to the top of the next.
     pub fn line_height(&self) -> u32 {
-        self.scale(self.font().height)
-    }
-
-    /// Where the letters stand, below the top of the line.
-    pub fn baseline(&self) -> i32 {
-        self.scale(self.font().ascent as u32) as i32
-    }
-
-    /// The width of a text in pixels.
-    pub fn width(&self, text: &str) -> u32 {
-        self.scale(self.font().advance(text))
-    }
-
-    /// Whether the font has this character.
-    #[cfg(test)]
-    pub fn has(&self, c: char) -> bool {
-        let dimensions = self.font().renderer.get_rendered_dimensions(
-            c,
-            Point::zero(),
-            VerticalPosition::Baseline,
-        );
-        dimensions.is_ok()
-    }
-
-    /// Draws one line with its top left corner here.
-    pub fn draw(&self, frame: &mut Frame, text: &str, at: Point) {
-        let font = self.font();
-        let native = font.mask(text);
-        if self.px == font.native_px {
-            return native.paint(frame, at, native.size, self.color);
-        }
-        let large = match self.face {
-            Face::Words => native.doubled().doubled().thicker(),
-            Face::Figures => native.doubled(),
-        };
-        let size = Size::new(
-            self.scale(native.size.width),
-            self.scale(native.size.height),
-        );
-        large.paint(frame, at, size, self.color);
-    }
-
-    /// Breaks a text into lines no wider than this: Chinese anywhere, Latin between words.
-    pub fn wrap(&self, text: &str, width: u32) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut line = String::new();
-        for piece in pieces(text) {
-            if !line.is_empty() && self.width(&format!("{line}{}", piece.trim_end())) > width {
-                lines.push(std::mem::take(&mut line));
-            }
-            line.push_str(piece);
-        }
-        lines.push(line);
-        lines
-            .into_iter()
-            .map(|line| line.trim().to_owned())
-            .collect()
-    }
-
-    fn font(&self) -> &'static Font {
         match self.face {
-            Face::Words => &WORDS,
-            Face::Figures => &FIGURES,
+            Face::Figures => self.px,
+            Face::Regular | Face::Bold => self.px * 5 / 4,
         }
     }
 
-    fn scale(&self, native: u32) -> u32 {
-        (native * self.px).div_ceil(self.font().native_px)
+    /// Digits fill their height; characters leave a part of it free.
+    fn is_smallest(&self) -> bool {
+        match self.face {
+            Face::Figures => self.px <= SMALLEST_PX * 3 / 4,
+            Face::Regular | Face::Bold => self.px <= SMALLEST_PX,
+        }
     }
-}
 
-/// What may not be broken: a Latin word with its blank, or one Chinese character with the sign that closes it.
-fn pieces(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut begin = 0;
-    let mut chars = text.char_indices().peekable();
-    while let Some((_, c)) = chars.next() {
-        let Some((next_at, next)) = chars.peek().copied() else {
-            break;
+    fn advances(&self, text: &str) -> Vec<(char, f32)> {
+        let advance = |character| match character {
+            BREAK => 0.0,
+            _ => Glyph::new(character, self.face, self.px)
+                .advance()
+                .unwrap_or(0.0),
         };
-        let may_break = c == ' ' || !c.is_ascii() || !next.is_ascii();
-        let closes = matches!(next, '，' | '。' | '、' | '：' | '！' | '；' | '）' | ' ');
-        if may_break && !closes {
-            pieces.push(&text[begin..next_at]);
-            begin = next_at;
-        }
-    }
-    pieces.push(&text[begin..]);
-    pieces
-}
-
-impl Font {
-    fn advance(&self, text: &str) -> u32 {
-        let dimensions =
-            self.renderer
-                .get_rendered_dimensions(text, Point::zero(), VerticalPosition::Baseline);
-        dimensions.map_or(0, |dimensions| dimensions.advance.x.max(0) as u32)
-    }
-
-    /// The text in its native size, one bit a pixel.
-    fn mask(&self, text: &str) -> Mask {
-        let mut mask = Mask::new(Size::new(self.advance(text), self.height));
-        let baseline = Point::new(0, self.ascent);
-        let renderer = self.renderer.clone().with_ignore_unknown_chars(true);
-        // What the font lacks is left out; a test checks that it lacks nothing that we say.
-        let _ = renderer.render(
-            text,
-            baseline,
-            VerticalPosition::Baseline,
-            FontColor::Transparent(BinaryColor::On),
-            &mut mask,
-        );
-        mask
+        text.chars().map(|c| (c, advance(c))).collect()
     }
 }
 
-/// A picture of one bit a pixel.
-struct Mask {
-    size: Size,
-    bits: Vec<bool>,
+/// Text in lines, ready to be drawn.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Block {
+    style: Style,
+    lines: Vec<String>,
+    width: f32,
+    /// Whether every line is within the width and all are within the number allowed.
+    pub fits: bool,
 }
 
-impl Mask {
-    fn new(size: Size) -> Mask {
-        Mask {
-            size,
-            bits: vec![false; (size.width * size.height) as usize],
+impl Block {
+    /// One line, however long.
+    pub fn line(text: &str, style: Style) -> Block {
+        Block::wrapped(&style.advances(text), style, f32::INFINITY, 1)
+    }
+
+    /// Text in so many lines of this width. It is made smaller until it fits; text of the smallest size takes the lines
+    /// it needs.
+    pub fn fitted(text: &str, mut style: Style, width: u32, lines: usize) -> Block {
+        loop {
+            let advances = style.advances(text);
+            let smallest = style.is_smallest();
+            let most_lines = if smallest { usize::MAX } else { lines };
+            let block = Block::wrapped(&advances, style, width as f32, most_lines);
+            if block.fits {
+                return block.balanced(&advances);
+            }
+            if smallest {
+                return block;
+            }
+            style.px = (style.px * 15 / 16).min(style.px - 1);
         }
     }
 
-    fn get(&self, x: i32, y: i32) -> bool {
-        let inside = Rectangle::new(Point::zero(), self.size).contains(Point::new(x, y));
-        inside && self.bits[y as usize * self.size.width as usize + x as usize]
+    fn wrapped(advances: &[(char, f32)], style: Style, width: f32, most_lines: usize) -> Block {
+        let mut block = Block {
+            style,
+            lines: Vec::new(),
+            width: 0.0,
+            fits: true,
+        };
+        let mut rest = advances;
+        while !rest.is_empty() {
+            let (length, line_width) = first_line(rest, width);
+            let line: String = rest[..length].iter().map(|(c, _)| *c).collect();
+            block.lines.push(line.replace(BREAK, "").trim().to_owned());
+            block.width = block.width.max(line_width);
+            rest = &rest[length..];
+        }
+        block.fits = block.width <= width && block.lines.len() <= most_lines;
+        block
     }
 
-    /// Twice as large by Scale2x: a corner is filled where both its neighbours are, so that slopes stay slopes.
-    fn doubled(&self) -> Mask {
-        let mut large = Mask::new(self.size * 2);
-        for y in 0..self.size.height as i32 {
-            for x in 0..self.size.width as i32 {
-                let here = self.get(x, y);
-                let (up, down) = (self.get(x, y - 1), self.get(x, y + 1));
-                let (left, right) = (self.get(x - 1, y), self.get(x + 1, y));
-                let corner = |a: bool, b: bool, c: bool, d: bool| {
-                    if a == b && a != c && b != d { a } else { here }
-                };
-                let corners = [
-                    corner(left, up, down, right),
-                    corner(up, right, left, down),
-                    corner(down, left, right, up),
-                    corner(right, down, up, left),
-                ];
-                for (bit, (dx, dy)) in corners.into_iter().zip([(0, 0), (1, 0), (0, 1), (1, 1)]) {
-                    large.bits[(2 * y + dy) as usize * large.size.width as usize
-                        + (2 * x + dx) as usize] = bit;
+    /// The same number of lines, about equally long.
+    fn balanced(self, advances: &[(char, f32)]) -> Block {
+        let total: f32 = advances.iter().map(|(_, advance)| advance).sum();
+        let lines = self.lines.len();
+        let mut width = total / lines as f32;
+        while width < self.width {
+            let narrower = Block::wrapped(advances, self.style, width, lines);
+            if narrower.fits {
+                return narrower;
+            }
+            width += self.style.px as f32 / 4.0;
+        }
+        self
+    }
+
+    /// The width of the longest line.
+    pub fn width(&self) -> u32 {
+        self.width.ceil() as u32
+    }
+
+    /// The height of all lines.
+    pub fn height(&self) -> u32 {
+        self.lines.len() as u32 * self.style.line_height()
+    }
+
+    /// How far below its top the first baseline lies.
+    pub fn baseline(&self) -> i32 {
+        let leading = (self.style.line_height() - self.style.px) as i32 / 2;
+        leading + glyph::ascent(self.style.face, self.style.px)
+    }
+
+    /// Draws it into an area that begins at `left`, `top`; says which characters no font has.
+    pub fn draw(&self, frame: &mut Frame, left: i32, top: i32, width: u32, align: Align) -> String {
+        let mut missing = String::new();
+        let mut baseline = top + self.baseline();
+        for line in &self.lines {
+            let advances = self.style.advances(line);
+            let line_width: f32 = advances.iter().map(|(_, advance)| advance).sum();
+            let mut x = left as f32;
+            if align == Align::Center {
+                x += ((width as f32 - line_width) / 2.0).round();
+            }
+            for (character, advance) in advances {
+                let glyph = Glyph::new(character, self.style.face, self.style.px);
+                if glyph.advance().is_none() {
+                    missing.push(character);
                 }
+                glyph.draw(frame, x, baseline, self.style.color);
+                x += advance;
+            }
+            baseline += self.style.line_height() as i32;
+        }
+        missing
+    }
+}
+
+/// How many characters go into the first line, and how wide they are without the blanks at its end.
+fn first_line(text: &[(char, f32)], width: f32) -> (usize, f32) {
+    let mut pen = 0.0;
+    let mut inked = 0.0;
+    let (mut best, mut possible) = (None, None);
+    for (place, (character, advance)) in text.iter().enumerate() {
+        if place > 0 {
+            let before = text[place - 1].0;
+            if matches!(before, ' ' | BREAK) {
+                best = Some((place, inked));
+            } else if breaks_between(before, *character) {
+                possible = Some((place, inked));
             }
         }
-        large
-    }
-
-    /// Strokes two pixels wider: a stroke of one native pixel would be too thin for its new size.
-    fn thicker(&self) -> Mask {
-        let mut thick = Mask::new(self.size);
-        let columns = self.size.width as usize;
-        for (place, bit) in thick.bits.iter_mut().enumerate() {
-            let (x, y) = ((place % columns) as i32, (place / columns) as i32);
-            *bit = self.get(x, y) || self.get(x - 1, y) || self.get(x + 1, y) || self.get(x, y - 1);
+        pen += advance;
+        if *character != ' ' {
+            inked = pen;
         }
-        thick
-    }
-
-    /// Paints it in this size; where a pixel is partly covered, the colour is mixed with what is there.
-    fn paint(&self, frame: &mut Frame, at: Point, size: Size, color: Rgb565) {
-        for y in 0..size.height {
-            for x in 0..size.width {
-                let mut cover = 0;
-                for fine in 0..FINE * FINE {
-                    let (fine_x, fine_y) = (x * FINE + fine % FINE, y * FINE + fine / FINE);
-                    let source_x = fine_x * self.size.width / (size.width * FINE);
-                    let source_y = fine_y * self.size.height / (size.height * FINE);
-                    cover += u16::from(self.get(source_x as i32, source_y as i32));
-                }
-                if cover > 0 {
-                    frame.blend(at + Point::new(x as i32, y as i32), color, cover);
-                }
-            }
+        if inked > width {
+            return best.or(possible).unwrap_or((text.len(), inked));
         }
     }
+    (text.len(), inked)
 }
 
-impl OriginDimensions for Mask {
-    fn size(&self) -> Size {
-        self.size
-    }
-}
-
-impl DrawTarget for Mask {
-    type Color = BinaryColor;
-    type Error = core::convert::Infallible;
-
-    fn draw_iter<I: IntoIterator<Item = Pixel<BinaryColor>>>(
-        &mut self,
-        pixels: I,
-    ) -> Result<(), Self::Error> {
-        for Pixel(at, color) in pixels {
-            if self.bounding_box().contains(at) {
-                self.bits[at.y as usize * self.size.width as usize + at.x as usize] = color.is_on();
-            }
-        }
-        Ok(())
-    }
+/// Chinese breaks between any two characters, but no line begins with a closing mark.
+fn breaks_between(before: char, after: char) -> bool {
+    let chinese = |c: char| c as u32 >= 0x2e80;
+    chinese(before) && chinese(after) && !"，。！？：；、）".contains(after)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use embedded_graphics::prelude::RgbColor;
 
     fn style(px: u32) -> Style {
-        Style::words(px, Rgb565::BLACK)
+        Style {
+            face: Face::Regular,
+            px,
+            color: Rgb565::BLACK,
+        }
     }
 
-    #[test]
-    fn a_chinese_character_is_as_wide_as_it_is_high() {
-        assert_eq!(style(16).width("谢谢"), 32);
-        assert_eq!(style(32).width("谢谢"), 64);
+    fn lines(text: &str, width: u32) -> Vec<String> {
+        Block::fitted(text, style(16), width, 9).lines
     }
 
     #[test]
     fn lines_break_where_the_language_allows() {
         assert_eq!(
-            style(16).wrap("请用微信或支付宝扫码", 96),
-            ["请用微信或支", "付宝扫码"]
+            lines("请用微信|或支付宝|扫码支付", 160),
+            ["请用微信或支付宝", "扫码支付"]
         );
         assert_eq!(
-            style(16).wrap("没有付款，订单已关闭", 64),
+            lines("没有付款，订单已关闭", 64),
             ["没有付", "款，订单", "已关闭"]
         );
-        let english = style(16).wrap("Scan with WeChat or Alipay", 100);
-        assert!(
-            english
-                .iter()
-                .all(|line| !line.starts_with(' ') && !line.ends_with(' ')),
-            "{english:?}"
+        assert_eq!(
+            lines("Scan with WeChat or Alipay", 140),
+            ["Scan with", "WeChat or Alipay"]
         );
-        assert_eq!(english.join(" "), "Scan with WeChat or Alipay");
     }
 
     #[test]
-    fn enlarged_text_has_soft_edges_and_a_full_core() {
-        let mut frame = Frame::new(80, 80);
-        style(40).draw(&mut frame, "国", Point::zero());
-        let mut frame_white = Frame::new(80, 80);
-        Style::words(40, Rgb565::WHITE).draw(&mut frame_white, "国", Point::zero());
-        assert!(
-            frame.pixels().iter().all(|pixel| *pixel == Rgb565::BLACK),
-            "black on black"
-        );
-        let shades: std::collections::HashSet<u8> =
-            frame_white.pixels().iter().map(|pixel| pixel.g()).collect();
-        assert!(
-            shades.contains(&63) && shades.contains(&0) && shades.len() > 3,
-            "{shades:?}"
-        );
+    fn lines_are_about_equally_long() {
+        assert_eq!(lines("一二三四五六七八九", 128), ["一二三四五", "六七八九"]);
+    }
+
+    #[test]
+    fn text_that_is_too_long_gets_smaller_then_longer_and_then_says_so() {
+        let block = Block::fitted("一二三四五六", style(20), 96, 1);
+        assert!(block.fits && block.style.px == 16, "{block:?}");
+        let block = Block::fitted("一二三四五六", style(20), 60, 1);
+        assert!(block.fits && block.lines.len() == 2, "{block:?}");
+        let block = Block::fitted("400-820-8820", style(20), 60, 1);
+        assert!(!block.fits && block.style.px == SMALLEST_PX, "{block:?}");
     }
 }

@@ -16,8 +16,9 @@ const GROUP: usize = 256;
 /// The most requests that wait; more are refused at once.
 const QUEUE: usize = 4096;
 
-/// Runs a request; what it returns gives the answer, after the commit.
-type Job = Box<dyn FnOnce(&Connection) -> Box<dyn FnOnce() + Send> + Send>;
+/// Runs a request in the transaction that was begun, if one was; what it returns gives the answer, after the commit.
+type Job = Box<dyn FnOnce(Result<&Connection, Unavailable>) -> Answer + Send>;
+type Answer = Box<dyn FnOnce() + Send>;
 
 /// The way to the writer.
 #[derive(Clone, Debug)]
@@ -70,9 +71,8 @@ impl Writer {
         request: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         answer: impl FnOnce(Result<T, Unavailable>) + Send + 'static,
     ) -> Result<(), Unavailable> {
-        let job: Job = Box::new(move |connection| {
-            let result =
-                in_savepoint(connection, request).map_err(|error| Unavailable(error.to_string()));
+        let job: Job = Box::new(move |begun| {
+            let result = begun.and_then(|connection| Ok(in_savepoint(connection, request)?));
             Box::new(move || answer(result))
         });
         self.jobs.try_send(job).map_err(|error| match error {
@@ -97,7 +97,10 @@ fn in_savepoint<T>(
 
 fn write_groups(connection: Connection, queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
-        if let Err(error) = write_group(&connection, first, queue) {
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            // Somebody else holds the database. Nothing was begun, so nothing is in doubt.
+            first(Err(error.into()))();
+        } else if let Err(error) = write_group(&connection, first, queue) {
             tracing::error!(
                 "the books cannot be written: {error}; the process ends, a restart recovers"
             );
@@ -107,11 +110,10 @@ fn write_groups(connection: Connection, queue: &Receiver<Job>) {
 }
 
 fn write_group(connection: &Connection, first: Job, queue: &Receiver<Job>) -> rusqlite::Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let mut answers = vec![first(connection)];
+    let mut answers = vec![first(Ok(connection))];
     while answers.len() < GROUP {
         let Ok(job) = queue.try_recv() else { break };
-        answers.push(job(connection));
+        answers.push(job(Ok(connection)));
     }
     connection.execute_batch("COMMIT")?;
     for answer in answers {

@@ -1,89 +1,98 @@
-//! Every screen, in every size and language: it fits, and its code can be read.
+//! Every screen on every panel in both languages: it fits, it has all its characters, and its code can be read.
+
+use embedded_graphics::pixelcolor::Rgb565;
+use embedded_graphics::prelude::*;
 
 use super::*;
-use crate::kiosk::machine::screen::Language;
+use crate::ids::ScanUrl;
+use crate::kiosk::machine::screen::{Language, Remark};
 use crate::kiosk::ui::frame::Frame;
-use crate::kiosk::ui::text::Style;
 use crate::kiosk::ui::{self, Look};
 
-const SIZES: [(u32, u32); 4] = [(240, 320), (320, 240), (320, 480), (480, 320)];
-const REAL: &str = "https://up.selpay.cn/#/pages/rt/index?appKey=5f53481517b449b0a8c8dbe808d8bf5c&no=0123456789abcdef0123456789abcdef";
+/// The panels on which nothing may be left out.
+const FULL: [(u32, u32); 4] = [(240, 320), (320, 240), (320, 480), (480, 320)];
+/// The panels that may leave out what matters least.
+const SMALL: [(u32, u32); 2] = [(240, 240), (128, 160)];
+/// As long as the platform's own.
+const REAL: &str = "https://up.selpay.cn/#/pages/rt/index?appKey=5f53481517b449b0a8c8dbe808d8bf5c&no=3fa91c027be44d109a55c0ffee123456";
 
 fn fen(amount: u32) -> Fen {
     Fen::new(amount).expect("an amount")
 }
 
-fn typed(keys: &str) -> Typed {
+fn order() -> OrderNo {
+    OrderNo::from_random(0xdbd8_b6b9_8b6d_0d6b_8d9b_dbb8_60d6_bd8b)
+}
+
+fn amount(keys: &str, refused: Option<Refusal>) -> Screen {
     let mut typed = Typed::default();
     for key in keys.chars() {
         typed.push(key, Fen::MAX).expect("a possible amount");
     }
-    typed
+    Screen::Amount { typed, refused }
 }
 
-/// Every screen there is, at its fullest.
-fn all() -> Vec<Screen> {
-    let order = OrderNo::from_random(u128::MAX);
-    let total = fen(100_000);
-    let amount = |keys, refused| Screen::Amount {
-        typed: typed(keys),
-        refused,
-    };
-    let pay = |remark, seconds_left| Screen::Pay {
+fn pay(total: Fen, seconds_left: u32, remark: Option<Remark>) -> Screen {
+    Screen::Pay {
         total,
         url: ScanUrl::new(REAL).expect("an address"),
-        order,
+        order: order(),
         seconds_left,
-        seconds: 120,
+        seconds: 3600,
         remark,
-    };
-    let mut all = vec![
-        amount("", None),
-        amount("3.5", None),
-        amount("1000000.00", None),
-    ];
+    }
+}
+
+fn could_not(what: Failure, total: Fen) -> Screen {
+    let unpaid = matches!(what, Failure::NoAnswer | Failure::Refused);
+    Screen::CouldNot {
+        what,
+        total,
+        reference: (!unpaid).then(order),
+    }
+}
+
+/// Every screen there is, with everything that can be on it.
+fn screens() -> Vec<Screen> {
+    let mut screens = vec![amount("", None), amount("3.5", None)];
     let refusals = [
         Refusal::ThirdDecimal,
         Refusal::SecondPoint,
-        Refusal::TooMuch(total),
+        Refusal::TooMuch(Fen::MAX),
         Refusal::Zero,
     ];
-    all.extend(refusals.map(|refusal| amount("3.50", Some(refusal))));
-    let moments = [
-        Doing::Starting,
-        Doing::Placing,
-        Doing::Closing,
-        Doing::Claiming,
-    ];
-    all.extend(moments.map(|doing| Screen::OneMoment {
-        doing,
-        total: Some(total),
-    }));
-    all.extend([pay(None, 120), pay(None, 7)]);
-    all.extend(
-        [Remark::NoNewCode, Remark::TooManyCodes, Remark::Unconnected]
-            .map(|remark| pay(Some(remark), 60)),
-    );
-    all.extend([Screen::Paid { total }, Screen::ThankYou { total }]);
-    all.extend([Leaving::Cancelled, Leaving::TimedOut].map(|why| Screen::NotPaid { why }));
-    all.extend(
-        [Failure::NoAnswer, Failure::Refused].map(|what| Screen::CouldNot {
-            what,
-            total,
-            reference: None,
-        }),
-    );
-    let lost = [
-        Failure::InDoubt,
-        Failure::TooLate,
-        Failure::NotDispensed,
-        Failure::Unknown,
-    ];
-    all.extend(lost.map(|what| Screen::CouldNot {
-        what,
-        total,
-        reference: Some(order),
-    }));
+    screens.extend(refusals.map(|refusal| amount("1000000.00", Some(refusal))));
+    for total in [fen(1), Fen::MAX] {
+        let doings = [
+            Doing::Starting,
+            Doing::Placing,
+            Doing::Closing,
+            Doing::Claiming,
+        ];
+        screens.extend(doings.map(|doing| Screen::OneMoment {
+            doing,
+            total: Some(total),
+        }));
+        let remarks = [
+            None,
+            Some(Remark::NoNewCode),
+            Some(Remark::TooManyCodes),
+            Some(Remark::Unconnected),
+        ];
+        screens.extend(remarks.map(|remark| pay(total, 3600, remark)));
+        screens.push(pay(total, 0, None));
+        screens.extend([Screen::Paid { total }, Screen::ThankYou { total }]);
+        let failures = [
+            Failure::NoAnswer,
+            Failure::Refused,
+            Failure::InDoubt,
+            Failure::TooLate,
+            Failure::NotDispensed,
+            Failure::Unknown,
+        ];
+        screens.extend(failures.map(|what| could_not(what, total)));
+    }
+    screens.extend([Leaving::Cancelled, Leaving::TimedOut].map(|why| Screen::NotPaid { why }));
     let outages = [
         Outage::NoMerchant,
         Outage::NotAdmitted,
@@ -91,105 +100,128 @@ fn all() -> Vec<Screen> {
         Outage::Journal,
         Outage::TooManyUnsettled,
     ];
-    all.extend(outages.map(|why| Screen::OutOfService { why }));
-    all
+    screens.extend(outages.map(|why| Screen::OutOfService { why }));
+    screens
 }
 
-fn looks() -> [Look; 2] {
-    let look = |language| Look {
+fn looks() -> Vec<Look> {
+    let look = |language, phone: Option<&str>| Look {
         language,
-        service_phone: Some("400-000-0000".to_owned()),
+        service_phone: phone.map(str::to_owned),
     };
-    [look(Language::Zh), look(Language::En)]
+    vec![
+        look(Language::Zh, Some("400-820-8820")),
+        look(Language::En, Some("+86 (21) 5555-6666 #7777")),
+    ]
 }
 
-#[test]
-fn every_text_fits_on_every_panel_in_both_languages() {
-    let mut spilled = Vec::new();
-    for (width, height) in SIZES {
+/// The screens with a code.
+fn codes() -> Vec<Screen> {
+    let remark = Some(Remark::NoNewCode);
+    vec![pay(fen(350), 118, None), pay(Fen::MAX, 9, remark)]
+}
+
+/// Draws these screens on these panels in both languages.
+fn on_each(sizes: &[(u32, u32)], screens: &[Screen], mut see: impl FnMut(&Screen, &Page<'_>)) {
+    for (width, height) in sizes {
         for look in looks() {
-            for screen in all() {
-                let mut frame = Frame::new(width, height);
+            for screen in screens {
+                let mut frame = Frame::new(*width, *height);
                 let mut page = Page::new(&mut frame, &look);
-                paint(&mut page, &screen);
-                let language = look.language;
-                spilled.extend(
-                    page.spilled
-                        .iter()
-                        .map(|text| format!("{width} × {height} {language:?} {screen:?}: {text}")),
-                );
+                draw(&mut page, screen);
+                see(screen, &page);
             }
         }
     }
-    assert!(spilled.is_empty(), "{}", spilled.join("\n"));
 }
 
 #[test]
-fn the_fonts_have_every_character_that_is_ever_shown() {
-    let style = Style::words(16, theme::INK);
-    let source = include_str!("../words.rs");
-    let missing: String = source
-        .chars()
-        .filter(|c| !c.is_control() && !style.has(*c))
-        .collect();
-    assert_eq!(missing.trim_matches('×'), "");
-    let figures = Style::figures(58, theme::INK);
-    assert!("0123456789.".chars().all(|c| figures.has(c)));
+fn everything_fits_on_every_panel_in_both_languages() {
+    let mut flaws = Vec::new();
+    on_each(&FULL, &screens(), |screen, page| {
+        for flaw in &page.flaws {
+            let (panel, language) = (&page.frame, page.look.language);
+            flaws.push(format!("{panel:?} {language:?} {screen:?}: {flaw}"));
+        }
+    });
+    assert!(flaws.is_empty(), "{}", flaws.join("\n"));
+}
+
+#[test]
+fn small_panels_leave_out_rows_but_never_cut_the_rest() {
+    on_each(&SMALL, &screens(), |screen, page| {
+        let cut = page.flaws.iter().find(|flaw| !flaw.contains("too few"));
+        assert_eq!(cut, None, "{:?} {screen:?}", page.frame);
+    });
+}
+
+#[test]
+fn no_panel_is_too_small_or_too_odd_to_be_drawn_on() {
+    let odd = [(0, 0), (1, 1), (7, 300), (300, 7), (48, 48), (300, 64)];
+    let mut drawn = 0;
+    on_each(&odd, &screens(), |_, _| drawn += 1);
+    assert!(drawn > 0);
 }
 
 #[test]
 fn a_decoder_reads_exactly_the_address_on_every_panel() {
-    for (width, height) in SIZES {
-        for look in looks() {
-            for screen in all().iter().filter(|screen| screen.name() == "pay") {
-                let mut frame = Frame::new(width, height);
-                ui::draw(&mut frame, screen, &look);
-                let gray = |x: usize, y: usize| frame.pixels()[y * width as usize + x].g() * 4;
-                let mut picture = rqrr::PreparedImage::prepare_from_greyscale(
-                    width as usize,
-                    height as usize,
-                    gray,
-                );
-                let codes: Vec<String> = picture
-                    .detect_grids()
-                    .iter()
-                    .map(|grid| grid.decode().expect("a clean code").1)
-                    .collect();
-                assert_eq!(codes, [REAL], "{width} × {height}");
-            }
+    let sizes = [FULL.as_slice(), SMALL.as_slice()].concat();
+    on_each(&sizes, &codes(), |screen, page| {
+        let Screen::Pay { url, .. } = screen else {
+            return;
+        };
+        let (width, height) = (page.frame.width() as usize, page.frame.height() as usize);
+        let pixels = page.frame.pixels();
+        let gray = |x: usize, y: usize| pixels[y * width + x].g() * 4;
+        let mut picture = rqrr::PreparedImage::prepare_from_greyscale(width, height, gray);
+        let read: Vec<String> = picture
+            .detect_grids()
+            .iter()
+            .map(|grid| grid.decode().expect("a clean code").1)
+            .collect();
+        assert_eq!(read, [url.as_str()], "{:?}", page.frame);
+    });
+}
+
+#[test]
+fn nothing_stands_in_the_quiet_zone() {
+    on_each(&FULL, &codes(), |screen, page| {
+        let Screen::Pay { url, .. } = screen else {
+            return;
+        };
+        let code = pay::code(page, url).expect("it fits");
+        let (width, height) = (page.frame.width(), page.frame.height());
+        let (side, quiet) = (code.side(), code.quiet());
+        let (left, top) = match page.is_upright() {
+            true => ((width - side) / 2, 0),
+            false => (0, (height - side) / 2),
+        };
+        for (x, y) in (0..side).flat_map(|x| (0..side).map(move |y| (x, y))) {
+            let inside = quiet..side - quiet;
+            let pixel = page.frame.pixels()[((top + y) * width + left + x) as usize];
+            assert!(
+                (inside.contains(&x) && inside.contains(&y)) || pixel == Rgb565::WHITE,
+                "{:?}: ({x}, {y})",
+                page.frame
+            );
         }
+    });
+}
+
+#[test]
+fn a_screen_covers_what_was_there_before() {
+    let look = Look::default();
+    let mut frame = Frame::new(240, 320);
+    for screen in screens() {
+        let mut fresh = Frame::new(240, 320);
+        ui::draw(&mut fresh, &screen, &look);
+        ui::draw(&mut frame, &screen, &look);
+        assert!(frame == fresh, "{screen:?}");
     }
 }
 
 #[test]
-fn a_reference_can_be_read_out() {
-    let number = "0123456789abcdef0123456789abcdef";
-    assert_eq!(
-        in_groups(number, true),
-        ["0123 4567 89ab cdef", "0123 4567 89ab cdef"]
-    );
-    assert_eq!(in_groups("12345", false), ["1234 5"]);
-}
-
-/// For people: every screen as a picture, in the directory that SCREENS names.
-#[test]
-#[ignore = "needs SCREENS, a directory to write to"]
-fn pictures_of_every_screen() {
-    let dir =
-        std::path::PathBuf::from(std::env::var("SCREENS").expect("SCREENS names a directory"));
-    for (width, height) in SIZES {
-        for look in looks() {
-            for (number, screen) in all().iter().enumerate() {
-                let mut frame = Frame::new(width, height);
-                ui::draw(&mut frame, screen, &look);
-                let language = format!("{:?}", look.language).to_lowercase();
-                let name = format!(
-                    "{width}x{height}-{language}-{number:02}-{}.png",
-                    screen.name()
-                );
-                std::fs::write(dir.join(name), crate::kiosk::board::encode_png(&frame))
-                    .expect("written");
-            }
-        }
-    }
+fn a_reference_is_read_out_in_fours() {
+    assert_eq!(in_fours("0123456789ab"), "0123 4567 89ab");
+    assert_eq!(in_fours("12345"), "1234 5");
 }
