@@ -1,6 +1,6 @@
 //! Boards: which panel, keypad and dispenser a kiosk has. A board is a file, not code.
 //!
-//! [`file`] reads and checks it; the other modules are one device kind each, and none knows another.
+//! [`mod@file`] reads and checks it; the other modules are one device kind each, and none knows another.
 
 #[cfg(feature = "sim")]
 pub mod desk;
