@@ -5,7 +5,9 @@
 #[cfg(feature = "sim")]
 pub mod desk;
 pub mod file;
+mod gpio;
 mod log;
+pub mod mipi;
 mod png;
 mod stdin;
 
@@ -50,6 +52,7 @@ impl Board {
         let failed = |device| move |error| NotOpened { device, error };
         let panel: Box<dyn Panel> = match &file.panel {
             PanelKind::Png { file, size } => Box::new(png::PngPanel::new(file.clone(), *size)),
+            PanelKind::Mipi(wiring) => Box::new(wiring.connect().map_err(failed("panel"))?),
             #[cfg(feature = "sim")]
             PanelKind::Desk { size } => Box::new(desk.get().map_err(failed("panel"))?.panel(*size)),
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::files::{self, Unusable};
+use crate::kiosk::board::mipi::{Model, Mounting, Wiring};
 
 /// A checked board file. Its paths are absolute, or relative to the working directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +33,8 @@ pub enum PanelKind {
         /// Width and height in pixels.
         size: (u32, u32),
     },
+    /// A display on SPI.
+    Mipi(Wiring),
     /// A page in the browser.
     #[cfg(feature = "sim")]
     Desk {
@@ -69,6 +72,7 @@ pub enum DispenserKind {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Raw {
+    gpio_chip: Option<String>,
     panel: RawPanel,
     keypad: RawKeypad,
     dispenser: RawDispenser,
@@ -88,10 +92,40 @@ enum RawPanel {
         file: PathBuf,
         size: [u32; 2],
     },
+    Mipi(RawMipi),
     #[cfg(feature = "sim")]
     Desk {
         size: [u32; 2],
     },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawMipi {
+    model: Model,
+    size: [u16; 2],
+    #[serde(default)]
+    offset: [u16; 2],
+    #[serde(default)]
+    rotate: u16,
+    #[serde(default)]
+    invert: bool,
+    #[serde(default)]
+    color_order: ColorOrder,
+    spi: PathBuf,
+    spi_hz: u32,
+    dc: u32,
+    reset: Option<u32>,
+    backlight: Option<u32>,
+    gpio_chip: Option<String>,
+}
+
+#[derive(Deserialize, Default, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum ColorOrder {
+    #[default]
+    Rgb,
+    Bgr,
 }
 
 #[derive(Deserialize)]
@@ -152,6 +186,12 @@ impl BoardFile {
                     file: files::beside(file, &png),
                     size: size(wanted)?,
                 },
+                RawPanel::Mipi(mipi) => {
+                    let wrong = |(field, fix): (&str, String)| {
+                        Unusable::field(file, &format!("panel.{field}"), fix)
+                    };
+                    PanelKind::Mipi(check_mipi(mipi, raw.gpio_chip.as_ref()).map_err(wrong)?)
+                }
                 #[cfg(feature = "sim")]
                 RawPanel::Desk { size: wanted } => PanelKind::Desk {
                     size: size(wanted)?,
@@ -188,6 +228,82 @@ impl BoardFile {
                 }),
         })
     }
+}
+
+/// The lines of SPI0 on the header: chip selects, MISO, MOSI, SCLK.
+const SPI0_PINS: std::ops::RangeInclusive<u32> = 7..=11;
+/// The lines that a header has.
+const HEADER_PINS: std::ops::RangeInclusive<u32> = 0..=27;
+
+/// A display's section, checked; the field and the fix where it cannot be.
+fn check_mipi(raw: RawMipi, board_chip: Option<&String>) -> Result<Wiring, (&'static str, String)> {
+    let (model, size) = (raw.model, (raw.size[0], raw.size[1]));
+    if !model.sizes().contains(&size) {
+        let known: Vec<String> = model
+            .sizes()
+            .iter()
+            .map(|(width, height)| format!("[{width}, {height}]"))
+            .collect();
+        return Err((
+            "size",
+            format!(
+                "this model comes as {}, before it is turned",
+                known.join(" or ")
+            ),
+        ));
+    }
+    if ![0, 90, 180, 270].contains(&raw.rotate) {
+        return Err(("rotate", format!("{} is not 0, 90, 180 or 270", raw.rotate)));
+    }
+    if !(100_000..=model.max_spi_hz()).contains(&raw.spi_hz) {
+        return Err((
+            "spi-hz",
+            format!(
+                "{} is not within 100000 … {} for this model",
+                raw.spi_hz,
+                model.max_spi_hz()
+            ),
+        ));
+    }
+    let on_spi0 = raw.spi.to_string_lossy().starts_with("/dev/spidev0");
+    let mut used: Vec<(&'static str, u32)> = Vec::new();
+    for (field, pin) in [
+        ("dc", Some(raw.dc)),
+        ("reset", raw.reset),
+        ("backlight", raw.backlight),
+    ] {
+        let Some(pin) = pin else { continue };
+        if !HEADER_PINS.contains(&pin) {
+            return Err((field, format!("BCM {pin} is not on the header: 0 … 27")));
+        }
+        if on_spi0 && SPI0_PINS.contains(&pin) {
+            return Err((
+                field,
+                format!("BCM {pin} belongs to the SPI bus; take another"),
+            ));
+        }
+        if let Some((other, _)) = used.iter().find(|(_, taken)| *taken == pin) {
+            return Err((field, format!("BCM {pin} is already panel.{other}")));
+        }
+        used.push((field, pin));
+    }
+    let mounting = Mounting {
+        model,
+        size,
+        offset: (raw.offset[0], raw.offset[1]),
+        rotate: raw.rotate,
+        invert: raw.invert,
+        bgr: raw.color_order == ColorOrder::Bgr,
+    };
+    Ok(Wiring {
+        mounting,
+        spi: raw.spi,
+        spi_hz: raw.spi_hz,
+        dc: raw.dc,
+        reset: raw.reset,
+        backlight: raw.backlight,
+        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+    })
 }
 
 /// The screens are laid out for panels of these sizes, upright or on their side.
@@ -227,6 +343,87 @@ mod tests {
                 file: PathBuf::from("boards/dispenser.log")
             }
         );
+    }
+
+    const MIPI: &str = r#"
+        [panel]
+        kind = "mipi"
+        model = "st7789"
+        size = [240, 320]
+        rotate = 90
+        invert = true
+        spi = "/dev/spidev0.0"
+        spi-hz = 40000000
+        dc = 25
+        reset = 27
+        backlight = 24
+        [keypad]
+        kind = "stdin"
+        [dispenser]
+        kind = "log"
+        file = "dispenser.log"
+    "#;
+
+    #[test]
+    fn a_display_on_spi_is_described_by_its_wires() {
+        let PanelKind::Mipi(wiring) = parse(MIPI).expect("good").panel else {
+            panic!("a display")
+        };
+        assert_eq!(wiring.picture_size(), (320, 240), "turned");
+        assert_eq!(
+            (wiring.dc, wiring.reset, wiring.backlight),
+            (25, Some(27), Some(24))
+        );
+        assert_eq!(wiring.gpio_chip, None, "the header's");
+        let named = format!("gpio-chip = \"pinctrl-bcm2711\"\n{MIPI}");
+        let PanelKind::Mipi(wiring) = parse(&named).expect("good").panel else {
+            panic!("a display")
+        };
+        assert_eq!(wiring.gpio_chip.as_deref(), Some("pinctrl-bcm2711"));
+    }
+
+    #[test]
+    fn a_wiring_that_cannot_work_is_named_with_its_fix() {
+        for (from, to, told) in [
+            (
+                "reset = 27",
+                "reset = 25",
+                "panel.reset: BCM 25 is already panel.dc",
+            ),
+            (
+                "dc = 25",
+                "dc = 10",
+                "panel.dc: BCM 10 belongs to the SPI bus; take another",
+            ),
+            (
+                "dc = 25",
+                "dc = 40",
+                "panel.dc: BCM 40 is not on the header: 0 … 27",
+            ),
+            (
+                "40000000",
+                "80000000",
+                "panel.spi-hz: 80000000 is not within 100000 … 62500000 for this model",
+            ),
+            (
+                "[240, 320]",
+                "[320, 480]",
+                "panel.size: this model comes as [240, 320] or [240, 240], before it is turned",
+            ),
+            (
+                "rotate = 90",
+                "rotate = 45",
+                "panel.rotate: 45 is not 0, 90, 180 or 270",
+            ),
+            ("st7789", "st7788", "unknown variant `st7788`"),
+            ("invert", "invret", "unknown field `invret`"),
+        ] {
+            let error = parse(&MIPI.replace(from, to)).expect_err(to);
+            assert!(
+                error.starts_with("boards/x.toml: ") && error.contains(told),
+                "{error}"
+            );
+        }
     }
 
     #[cfg(feature = "sim")]

@@ -29,8 +29,8 @@ impl Input {
         let inner = area.offset(-(page.px(2) as i32));
         shapes::rounded(page.frame, inner, page.px(10), theme::FIELD);
         let gap = page.px(8) as i32;
-        let width = self.sign.width() as i32 + gap + self.figures.width() as i32;
-        let mut x = area.top_left.x + (area.size.width as i32 - width) / 2;
+        // At the left, not in the middle: a key adds a figure and moves none.
+        let mut x = area.top_left.x + page.px(16) as i32;
         let top = area.top_left.y + (area.size.height as i32 - self.figures.height() as i32) / 2;
         let baseline = top + self.figures.baseline();
         page.put(

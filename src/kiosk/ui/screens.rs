@@ -107,7 +107,7 @@ fn amount(page: &mut Page<'_>, typed: &Typed, refused: Option<Refusal>) {
 
 fn input(page: &Page<'_>, width: u32, typed: &Typed, refused: bool) -> Input {
     let (figures, color) = match typed.is_empty() {
-        true => ("0.00", theme::GHOST),
+        true => ("0", theme::GHOST),
         false => (typed.as_str(), theme::INK),
     };
     let sign = Block::line("¥", page.bold(26, theme::SOFT));
