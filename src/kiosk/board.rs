@@ -9,6 +9,7 @@ mod gpio;
 mod log;
 pub mod mipi;
 mod png;
+pub mod pulse;
 mod stdin;
 
 use std::io;
@@ -65,6 +66,7 @@ impl Board {
             DispenserKind::Log { file } => {
                 Box::new(log::LogDispenser::open(file).map_err(failed("dispenser"))?)
             }
+            DispenserKind::Pulse(line) => Box::new(line.open().map_err(failed("dispenser"))?),
             #[cfg(feature = "sim")]
             DispenserKind::Desk { ms } => {
                 Box::new(desk.get().map_err(failed("dispenser"))?.dispenser(*ms))

@@ -1,13 +1,19 @@
 //! A board file: read as it is written, then checked field by field.
 
+mod pins;
+mod raw;
+
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-#[cfg(feature = "sim")]
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::files::{self, Unusable};
-use crate::kiosk::board::mipi::{Model, Mounting, Wiring};
+use crate::kiosk::board::mipi::{Mounting, Wiring};
+use crate::kiosk::board::pulse::{Count, PulseLine, Shape};
+use crate::money::Fen;
+
+use pins::Pins;
+use raw::{Active, ColorOrder, Raw, RawDispenser, RawKeypad, RawMipi, RawPanel, RawPulse};
 
 /// A checked board file. Its paths are absolute, or relative to the working directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,108 +67,14 @@ pub enum DispenserKind {
         /// Which file.
         file: PathBuf,
     },
+    /// A relay or a coin acceptor's line on a GPIO pin.
+    Pulse(PulseLine),
     /// A page in the browser.
     #[cfg(feature = "sim")]
     Desk {
         /// How long a pulse takes.
         ms: Duration,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Raw {
-    gpio_chip: Option<String>,
-    panel: RawPanel,
-    keypad: RawKeypad,
-    dispenser: RawDispenser,
-    #[cfg(feature = "sim")]
-    desk: Option<RawDesk>,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    tag = "kind",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case",
-    deny_unknown_fields
-)]
-enum RawPanel {
-    Png {
-        file: PathBuf,
-        size: [u32; 2],
-    },
-    Mipi(RawMipi),
-    #[cfg(feature = "sim")]
-    Desk {
-        size: [u32; 2],
-    },
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawMipi {
-    model: Model,
-    size: [u16; 2],
-    #[serde(default)]
-    offset: [u16; 2],
-    #[serde(default)]
-    rotate: u16,
-    #[serde(default)]
-    invert: bool,
-    #[serde(default)]
-    color_order: ColorOrder,
-    spi: PathBuf,
-    spi_hz: u32,
-    dc: u32,
-    reset: Option<u32>,
-    backlight: Option<u32>,
-    gpio_chip: Option<String>,
-}
-
-#[derive(Deserialize, Default, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-enum ColorOrder {
-    #[default]
-    Rgb,
-    Bgr,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    tag = "kind",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case",
-    deny_unknown_fields
-)]
-enum RawKeypad {
-    Stdin {},
-    #[cfg(feature = "sim")]
-    Desk {},
-}
-
-#[derive(Deserialize)]
-#[serde(
-    tag = "kind",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case",
-    deny_unknown_fields
-)]
-enum RawDispenser {
-    Log {
-        file: PathBuf,
-    },
-    #[cfg(feature = "sim")]
-    Desk {
-        ms: u64,
-    },
-}
-
-#[cfg(feature = "sim")]
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawDesk {
-    listen: std::net::SocketAddr,
 }
 
 impl BoardFile {
@@ -176,6 +88,8 @@ impl BoardFile {
     /// Checks a board file's text; `file` is where its paths are relative to.
     pub fn parse(file: &Path, text: &str) -> Result<BoardFile, Unusable> {
         let raw: Raw = files::parse_toml(file, text)?;
+        let mut pins = Pins::default();
+        let wrong = |(field, fix): Wrong| Unusable::field(file, field, fix);
         let size = |size| check_size(size).map_err(|fix| Unusable::field(file, "panel.size", fix));
         Ok(BoardFile {
             panel: match raw.panel {
@@ -186,12 +100,9 @@ impl BoardFile {
                     file: files::beside(file, &png),
                     size: size(wanted)?,
                 },
-                RawPanel::Mipi(mipi) => {
-                    let wrong = |(field, fix): (&str, String)| {
-                        Unusable::field(file, &format!("panel.{field}"), fix)
-                    };
-                    PanelKind::Mipi(check_mipi(mipi, raw.gpio_chip.as_ref()).map_err(wrong)?)
-                }
+                RawPanel::Mipi(mipi) => PanelKind::Mipi(
+                    check_mipi(mipi, raw.gpio_chip.as_ref(), &mut pins).map_err(wrong)?,
+                ),
                 #[cfg(feature = "sim")]
                 RawPanel::Desk { size: wanted } => PanelKind::Desk {
                     size: size(wanted)?,
@@ -206,6 +117,9 @@ impl BoardFile {
                 RawDispenser::Log { file: log } => DispenserKind::Log {
                     file: files::beside(file, &log),
                 },
+                RawDispenser::Pulse(pulse) => DispenserKind::Pulse(
+                    check_pulse(pulse, raw.gpio_chip.as_ref(), &mut pins).map_err(wrong)?,
+                ),
                 #[cfg(feature = "sim")]
                 RawDispenser::Desk { ms } => match ms {
                     1..=10_000 => DispenserKind::Desk {
@@ -231,12 +145,13 @@ impl BoardFile {
 }
 
 /// The lines of SPI0 on the header: chip selects, MISO, MOSI, SCLK.
-const SPI0_PINS: std::ops::RangeInclusive<u32> = 7..=11;
-/// The lines that a header has.
-const HEADER_PINS: std::ops::RangeInclusive<u32> = 0..=27;
+const SPI0: RangeInclusive<u32> = 7..=11;
 
-/// A display's section, checked; the field and the fix where it cannot be.
-fn check_mipi(raw: RawMipi, board_chip: Option<&String>) -> Result<Wiring, (&'static str, String)> {
+/// The field and the fix, where a section cannot be.
+type Wrong = (&'static str, String);
+
+/// A display's section, checked.
+fn check_mipi(raw: RawMipi, board_chip: Option<&String>, pins: &mut Pins) -> Result<Wiring, Wrong> {
     let (model, size) = (raw.model, (raw.size[0], raw.size[1]));
     if !model.sizes().contains(&size) {
         let known: Vec<String> = model
@@ -245,7 +160,7 @@ fn check_mipi(raw: RawMipi, board_chip: Option<&String>) -> Result<Wiring, (&'st
             .map(|(width, height)| format!("[{width}, {height}]"))
             .collect();
         return Err((
-            "size",
+            "panel.size",
             format!(
                 "this model comes as {}, before it is turned",
                 known.join(" or ")
@@ -253,39 +168,31 @@ fn check_mipi(raw: RawMipi, board_chip: Option<&String>) -> Result<Wiring, (&'st
         ));
     }
     if ![0, 90, 180, 270].contains(&raw.rotate) {
-        return Err(("rotate", format!("{} is not 0, 90, 180 or 270", raw.rotate)));
+        return Err((
+            "panel.rotate",
+            format!("{} is not 0, 90, 180 or 270", raw.rotate),
+        ));
     }
     if !(100_000..=model.max_spi_hz()).contains(&raw.spi_hz) {
+        let fastest = model.max_spi_hz();
         return Err((
-            "spi-hz",
+            "panel.spi-hz",
             format!(
-                "{} is not within 100000 … {} for this model",
-                raw.spi_hz,
-                model.max_spi_hz()
+                "{} is not within 100000 … {fastest} for this model",
+                raw.spi_hz
             ),
         ));
     }
-    let on_spi0 = raw.spi.to_string_lossy().starts_with("/dev/spidev0");
-    let mut used: Vec<(&'static str, u32)> = Vec::new();
+    if raw.spi.to_string_lossy().starts_with("/dev/spidev0") {
+        pins.reserve("the SPI bus", SPI0);
+    }
     for (field, pin) in [
-        ("dc", Some(raw.dc)),
-        ("reset", raw.reset),
-        ("backlight", raw.backlight),
+        ("panel.dc", Some(raw.dc)),
+        ("panel.reset", raw.reset),
+        ("panel.backlight", raw.backlight),
     ] {
-        let Some(pin) = pin else { continue };
-        if !HEADER_PINS.contains(&pin) {
-            return Err((field, format!("BCM {pin} is not on the header: 0 … 27")));
-        }
-        if on_spi0 && SPI0_PINS.contains(&pin) {
-            return Err((
-                field,
-                format!("BCM {pin} belongs to the SPI bus; take another"),
-            ));
-        }
-        if let Some((other, _)) = used.iter().find(|(_, taken)| *taken == pin) {
-            return Err((field, format!("BCM {pin} is already panel.{other}")));
-        }
-        used.push((field, pin));
+        pin.map_or(Ok(()), |pin| pins.take(field, pin))
+            .map_err(|fix| (field, fix))?;
     }
     let mounting = Mounting {
         model,
@@ -302,6 +209,54 @@ fn check_mipi(raw: RawMipi, board_chip: Option<&String>) -> Result<Wiring, (&'st
         dc: raw.dc,
         reset: raw.reset,
         backlight: raw.backlight,
+        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+    })
+}
+
+/// A pulse line's section, checked.
+fn check_pulse(
+    raw: RawPulse,
+    board_chip: Option<&String>,
+    pins: &mut Pins,
+) -> Result<PulseLine, Wrong> {
+    pins.take("dispenser.pin", raw.pin)
+        .map_err(|fix| ("dispenser.pin", fix))?;
+    let gap_ms = raw.gap_ms.unwrap_or(raw.ms);
+    for (field, ms) in [("dispenser.ms", raw.ms), ("dispenser.gap-ms", gap_ms)] {
+        if !(1..=10_000).contains(&ms) {
+            return Err((field, format!("{ms} is not within 1 … 10000")));
+        }
+    }
+    let count = match (raw.pulses, raw.fen_per_pulse) {
+        (None, None) => Count::Pulses(1),
+        (Some(pulses @ 1..=1000), None) => Count::Pulses(pulses),
+        (Some(pulses), None) => {
+            return Err((
+                "dispenser.pulses",
+                format!("{pulses} is not within 1 … 1000"),
+            ));
+        }
+        (None, Some(fen)) => {
+            let each = Fen::try_from(fen)
+                .map_err(|error| ("dispenser.fen-per-pulse", error.to_string()))?;
+            Count::PerFen(each)
+        }
+        (Some(_), Some(_)) => {
+            return Err((
+                "dispenser.fen-per-pulse",
+                "a line has pulses or fen-per-pulse, not both".to_owned(),
+            ));
+        }
+    };
+    let shape = Shape {
+        on: Duration::from_millis(raw.ms),
+        off: Duration::from_millis(gap_ms),
+        count,
+    };
+    Ok(PulseLine {
+        pin: raw.pin,
+        active_low: raw.active == Active::Low,
+        shape,
         gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
     })
 }
@@ -393,7 +348,7 @@ mod tests {
             (
                 "dc = 25",
                 "dc = 10",
-                "panel.dc: BCM 10 belongs to the SPI bus; take another",
+                "panel.dc: BCM 10 is already the SPI bus",
             ),
             (
                 "dc = 25",
@@ -424,6 +379,53 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    const PULSE: &str = "[panel]\nkind = \"png\"\nfile = \"panel.png\"\nsize = [240, 320]\n[keypad]\nkind = \"stdin\"\n\
+        [dispenser]\nkind = \"pulse\"\npin = 17\nactive = \"low\"\nms = 500\n";
+
+    #[test]
+    fn a_pulse_line_is_one_pulse_so_many_or_one_for_so_many_fen() {
+        let count = |more: &str| match parse(&format!("{PULSE}{more}"))?.dispenser {
+            DispenserKind::Pulse(line) => Ok((line.active_low, line.shape.count)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(count(""), Ok((true, Count::Pulses(1))));
+        assert_eq!(count("pulses = 3"), Ok((true, Count::Pulses(3))));
+        let yuan = Fen::new(100).expect("an amount");
+        assert_eq!(
+            count("fen-per-pulse = 100"),
+            Ok((true, Count::PerFen(yuan)))
+        );
+        for (more, told) in [
+            ("pulses = 0", "dispenser.pulses: 0 is not within 1 … 1000"),
+            (
+                "fen-per-pulse = 0",
+                "dispenser.fen-per-pulse: zero is nothing to pay",
+            ),
+            (
+                "pulses = 1\nfen-per-pulse = 1",
+                "dispenser.fen-per-pulse: a line has pulses or fen-per-pulse, not both",
+            ),
+            ("gap-ms = 0", "dispenser.gap-ms: 0 is not within 1 … 10000"),
+        ] {
+            let error: String = count(more).expect_err(more);
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pin_is_used_once_on_the_whole_board() {
+        let dispenser = "kind = \"pulse\"\npin = 25\nms = 500";
+        let error = parse(&MIPI.replace(
+            "kind = \"log\"\n        file = \"dispenser.log\"",
+            dispenser,
+        ))
+        .expect_err("taken");
+        assert!(
+            error.ends_with("dispenser.pin: BCM 25 is already panel.dc"),
+            "{error}"
+        );
     }
 
     #[cfg(feature = "sim")]
