@@ -27,6 +27,7 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::net::{MerchantClient, PlatformClient};
 use crate::kiosk::ports::Clock;
 use crate::kiosk::runner::{Happening, Ports, Runner};
+use crate::random;
 
 /// Everything a kiosk needs, opened and checked.
 pub struct Kiosk {
@@ -79,7 +80,7 @@ impl Kiosk {
     ) {
         let ports = Ports {
             clock: &self.clock,
-            random: &mut random_bits,
+            random: &mut random::bits,
             panel: &mut *board.panel,
             keypad: &mut *board.keypad,
             dispenser: &mut *board.dispenser,
@@ -90,13 +91,6 @@ impl Kiosk {
         };
         Runner::new(self.machine, self.first, self.service_phone, ports).run(stop);
     }
-}
-
-/// 128 bits from the operating system. Without them no order number is safe to use.
-fn random_bits() -> u128 {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("Linux has random numbers once it has started");
-    u128::from_ne_bytes(bytes)
 }
 
 /// The operating system's monotonic clock.

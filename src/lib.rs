@@ -11,7 +11,7 @@
 //! | [`merchant`] | the merchant's server: a pure ledger, the books in SQLite, HTTP, the console |
 //! | [`paysim`] | a stand-in for the platform and the paying customer; shares no codec with [`selpay`] |
 //! | [`demo`] | all three on loopback, the kiosk in the browser |
-//! | [`cli`], [`files`], [`http`] | what programs and servers have in common |
+//! | [`cli`], [`files`], [`http`], [`random`] | what programs and servers have in common |
 //!
 //! Imports go one way only, from the shells to the pure cores; `tests/layering.rs` fails on any other.
 
@@ -31,5 +31,6 @@ pub mod files;
 pub mod http;
 pub mod ids;
 pub mod money;
+pub mod random;
 pub mod sale;
 pub mod selpay;

@@ -169,7 +169,7 @@ pub async fn serve(
         mch_id: config.mch_id,
         sign_key: config.sign_key,
     };
-    let seed = getrandom::u64().map_err(io::Error::other)?;
+    let seed = crate::random::bits() as u64;
     let (end, ended) = watch::channel(false);
     let simulation = Arc::new(Simulation {
         platform: Mutex::new(Platform::new(account, schedule, seed)),

@@ -11,6 +11,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("selpay", &["ids", "money", "selpay"]),
     ("api", &["ids", "money", "sale"]),
     ("files", &[]),
+    ("random", &[]),
     ("cli", &["files"]),
     ("http", &[]),
     // Pure: states, events, effects, screens as data.
@@ -77,7 +78,7 @@ const RULES: &[(&str, &[&str])] = &[
         "kiosk/runner",
         &["ids", "kiosk::machine", "kiosk::ports", "kiosk::ui", "sale"],
     ),
-    ("kiosk", &["kiosk"]),
+    ("kiosk", &["kiosk", "random"]),
     // Pure: the rules of the books, and what a notification is worth.
     (
         "merchant/ledger",
@@ -100,15 +101,16 @@ const RULES: &[(&str, &[&str])] = &[
     (
         "merchant",
         &[
-            "api", "cli", "files", "http", "ids", "merchant", "money", "sale", "selpay",
+            "api", "cli", "files", "http", "ids", "merchant", "money", "random", "sale", "selpay",
         ],
     ),
     // A codec that agrees with itself proves nothing: no `selpay` here.
-    ("paysim", &["http", "paysim"]),
+    ("paysim", &["http", "paysim", "random"]),
     (
         "demo",
         &[
-            "cli", "demo", "files", "http", "ids", "kiosk", "merchant", "money", "paysim", "selpay",
+            "cli", "demo", "files", "http", "ids", "kiosk", "merchant", "money", "paysim",
+            "random", "selpay",
         ],
     ),
 ];

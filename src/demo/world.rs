@@ -31,6 +31,7 @@ use crate::merchant::config::token_digest;
 use crate::merchant::{self, Merchant};
 use crate::money::Fen;
 use crate::paysim;
+use crate::random;
 use crate::selpay::add_order::ScanRules;
 
 /// The key that stands in the platform's own document. It is public by nature.
@@ -215,9 +216,7 @@ impl Secrets {
         let secret = |name: &str, length: usize| {
             let file = dir.join(name);
             if !file.exists() {
-                let mut bytes = [0; 16];
-                getrandom::fill(&mut bytes)?;
-                let hex = format!("{:032x}", u128::from_ne_bytes(bytes));
+                let hex = format!("{:032x}", random::bits());
                 files::write_secret(&file, &hex[..length])?;
             }
             anyhow::Ok(files::read_secret(&file)?)

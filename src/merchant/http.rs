@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use rusqlite::Connection;
 
 use crate::api;
 use crate::ids::KioskName;
@@ -38,10 +39,10 @@ pub fn router(merchant: Arc<Merchant>) -> Router {
         .route("/sales/{sale}/outcome", post(orders::outcome))
         .route("/sales/{sale}/close", post(orders::close))
         .fallback(async |_: Kiosk| {
-            refuse(StatusCode::NOT_FOUND, "not-found", "there is no such call")
+            Refused::new(StatusCode::NOT_FOUND, "not-found", "there is no such call")
         })
         .method_not_allowed_fallback(async |_: Kiosk| {
-            refuse(
+            Refused::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",
                 "this call has another method",
@@ -71,7 +72,7 @@ impl FromRequestParts<Arc<Merchant>> for Kiosk {
             .and_then(|token| merchant.config.kiosks.of_token(token))
             .map(Kiosk)
             .ok_or_else(|| {
-                let refusal = refuse(
+                let refusal = Refused::new(
                     StatusCode::UNAUTHORIZED,
                     "unauthorized",
                     "send a kiosk's token as Authorization: Bearer",
@@ -93,27 +94,43 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// An answer that is not a success.
-fn refuse(status: StatusCode, error: &str, message: &str) -> Response {
-    refuse_as(status, error, message, None)
+struct Refused {
+    http: StatusCode,
+    refusal: api::Refusal,
 }
 
-/// The same, with where the sale stands.
-fn refuse_as(status: StatusCode, error: &str, message: &str, sale: Option<SaleStatus>) -> Response {
-    let refusal = api::Refusal {
-        error: error.to_owned(),
-        message: message.to_owned(),
-        status: sale,
-    };
-    (status, Json(refusal)).into_response()
+impl Refused {
+    fn new(http: StatusCode, error: &str, message: impl Into<String>) -> Refused {
+        let refusal = api::Refusal {
+            error: error.to_owned(),
+            message: message.into(),
+            status: None,
+        };
+        Refused { http, refusal }
+    }
+
+    /// Tells where the sale stands as well.
+    fn standing(mut self, status: SaleStatus) -> Refused {
+        self.refusal.status = Some(status);
+        self
+    }
 }
 
-fn unavailable(error: &Unavailable) -> Response {
-    tracing::error!("{error}");
-    refuse(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "unavailable",
-        "the database does not answer; ask again",
-    )
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.http, Json(self.refusal)).into_response()
+    }
+}
+
+impl From<Unavailable> for Refused {
+    fn from(error: Unavailable) -> Refused {
+        tracing::error!("{error}");
+        Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "the database does not answer; ask again",
+        )
+    }
 }
 
 async fn health(State(merchant): State<Arc<Merchant>>) -> Response {
@@ -127,25 +144,19 @@ async fn health(State(merchant): State<Arc<Merchant>>) -> Response {
     }
 }
 
-async fn metrics(State(merchant): State<Arc<Merchant>>) -> Response {
-    let figures = merchant
-        .store
-        .read(|books| Ok((reports::balance(books)?, reports::sales_by_status(books)?)))
-        .await;
-    match figures {
-        Ok((balance, sales)) => {
-            let page = merchant
-                .metrics
-                .page(merchant.waiters.count(), &balance, &sales);
-            (
-                [(
-                    header::CONTENT_TYPE,
-                    "text/plain; version=0.0.4; charset=utf-8",
-                )],
-                page,
-            )
-                .into_response()
-        }
-        Err(error) => unavailable(&error),
-    }
+async fn metrics(State(merchant): State<Arc<Merchant>>) -> Result<Response, Refused> {
+    let figures =
+        |books: &Connection| Ok((reports::balance(books)?, reports::sales_by_status(books)?));
+    let (balance, sales) = merchant.store.read(figures).await?;
+    let page = merchant
+        .metrics
+        .page(merchant.waiters.count(), &balance, &sales);
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        page,
+    )
+        .into_response())
 }

@@ -14,13 +14,28 @@ use crate::ids::SaleId;
 #[derive(Debug, Default)]
 pub struct Waiters(Mutex<HashMap<SaleId, watch::Sender<()>>>);
 
+/// One who waits for a sale. Dropping it ends the wait: also when a kiosk hangs up.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    waiters: &'a Waiters,
+    sale: SaleId,
+    /// `None` only while it is being dropped.
+    told: Option<watch::Receiver<()>>,
+}
+
 impl Waiters {
     /// Begins to wait for a change of this sale.
-    pub fn subscribe(&self, sale: SaleId) -> watch::Receiver<()> {
-        self.lock()
+    pub fn wait_for(&self, sale: SaleId) -> Waiting<'_> {
+        let told = self
+            .lock()
             .entry(sale)
             .or_insert_with(|| watch::channel(()).0)
-            .subscribe()
+            .subscribe();
+        Waiting {
+            waiters: self,
+            sale,
+            told: Some(told),
+        }
     }
 
     /// Tells all who wait for this sale to look again.
@@ -28,18 +43,6 @@ impl Waiters {
         if let Some(sender) = self.lock().remove(&sale) {
             // Nobody there any more is as good as told.
             let _ = sender.send(());
-        }
-    }
-
-    /// Ends a wait.
-    pub fn unsubscribe(&self, sale: SaleId, waiter: watch::Receiver<()>) {
-        drop(waiter);
-        let mut waiting = self.lock();
-        if waiting
-            .get(&sale)
-            .is_some_and(|sender| sender.receiver_count() == 0)
-        {
-            waiting.remove(&sale);
         }
     }
 
@@ -53,22 +56,67 @@ impl Waiters {
     }
 }
 
+impl Waiting<'_> {
+    /// Comes back when the sale has changed.
+    pub async fn changed(&mut self) {
+        if let Some(told) = &mut self.told {
+            // Told, or nobody is left to tell: either way it is time to look.
+            let _ = told.changed().await;
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.told = None;
+        let mut waiting = self.waiters.lock();
+        if waiting
+            .get(&self.sale)
+            .is_some_and(|sender| sender.receiver_count() == 0)
+        {
+            waiting.remove(&self.sale);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn all_who_wait_for_a_sale_are_told_and_no_one_else() {
         let waiters = Waiters::default();
         let (paid, other) = (SaleId::from_random(1), SaleId::from_random(2));
-        let mut first = waiters.subscribe(paid);
-        let mut second = waiters.subscribe(paid);
-        let third = waiters.subscribe(other);
+        let mut first = waiters.wait_for(paid);
+        let mut second = waiters.wait_for(paid);
+        let mut third = waiters.wait_for(other);
         waiters.wake(paid);
-        assert!(first.changed().await.is_ok() && second.changed().await.is_ok());
-        assert_eq!(third.has_changed().ok(), Some(false));
-        waiters.unsubscribe(paid, first);
-        waiters.unsubscribe(other, third);
-        assert_eq!(waiters.count(), 0, "nothing is left behind");
+        first.changed().await;
+        second.changed().await;
+        let nothing = tokio::time::timeout(Duration::from_millis(1), third.changed()).await;
+        assert!(nothing.is_err(), "the other sale has not changed");
+    }
+
+    #[test]
+    fn nothing_is_left_behind_however_a_wait_ends() {
+        let waiters = Waiters::default();
+        let sale = SaleId::from_random(1);
+        let (first, second) = (waiters.wait_for(sale), waiters.wait_for(sale));
+        drop(first);
+        assert_eq!(waiters.count(), 1);
+        drop(second);
+        assert_eq!(waiters.count(), 0);
+        let told = waiters.wait_for(sale);
+        waiters.wake(sale);
+        let next = waiters.wait_for(sale);
+        drop(told);
+        assert_eq!(
+            waiters.count(),
+            1,
+            "a later wait is not ended by an earlier one"
+        );
+        drop(next);
+        assert_eq!(waiters.count(), 0);
     }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
 
+use crate::random;
+
 /// How long a login lasts.
 const SESSION_TIME: Duration = Duration::from_secs(12 * 3600);
 /// The longest wait after wrong passwords.
@@ -35,9 +37,7 @@ impl Sessions {
     /// Logs somebody in; the cookie to set.
     pub fn begin(&self) -> String {
         self.failures.store(0, Ordering::Relaxed);
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).expect("Linux has random numbers once it has started");
-        let token = format!("{:032x}", u128::from_ne_bytes(bytes));
+        let token = format!("{:032x}", random::bits());
         let mut until = self
             .until
             .lock()

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Kiosk, MAX_REQUEST, refuse, refuse_as, unavailable};
+use super::{Kiosk, MAX_REQUEST, Refused};
 use crate::api;
 use crate::http::{NotRead, read_body};
 use crate::ids::{OrderNo, SaleId};
@@ -19,7 +19,7 @@ use crate::merchant::ledger::NotRegistered;
 use crate::merchant::{Merchant, now};
 use crate::sale::SaleStatus;
 
-type Answer = Result<Response, Response>;
+type Answer = Result<Response, Refused>;
 
 pub(super) async fn register(
     State(merchant): State<Arc<Merchant>>,
@@ -29,11 +29,7 @@ pub(super) async fn register(
 ) -> Answer {
     let order: OrderNo = name(&order, "the order number")?;
     let wanted: api::Register = json(body).await?;
-    let registered = merchant
-        .store
-        .register(now(), kiosk, order, wanted)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let registered = merchant.store.register(now(), kiosk, order, wanted).await?;
     match registered {
         Ok((is_new, order)) => {
             // A payment may have come before its number: whoever waits for the sale is to look.
@@ -49,16 +45,11 @@ pub(super) async fn register(
         }
         Err(NotRegistered::Conflict) => {
             let message = "the number or the sale exists with another sale, total or kiosk";
-            Err(refuse(StatusCode::CONFLICT, "conflict", message))
+            Err(Refused::new(StatusCode::CONFLICT, "conflict", message))
         }
         Err(NotRegistered::SaleNotOpen(status)) => {
             let message = format!("the sale is {status} and takes no further number");
-            Err(refuse_as(
-                StatusCode::CONFLICT,
-                "sale-not-open",
-                &message,
-                Some(status),
-            ))
+            Err(Refused::new(StatusCode::CONFLICT, "sale-not-open", message).standing(status))
         }
     }
 }
@@ -81,21 +72,17 @@ pub(super) async fn order(
         .map(|Query(wait)| wait.wait)
         .filter(|seconds| *seconds <= api::MAX_WAIT_SECONDS);
     let seconds = seconds.ok_or_else(|| {
-        refuse(
+        Refused::new(
             StatusCode::BAD_REQUEST,
             "bad-request",
             "wait must be a whole number of seconds, 0 … 25",
         )
     })?;
     let look = async || {
-        let found = merchant
-            .store
-            .order(kiosk, order)
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let found = merchant.store.order(kiosk, order).await?;
         // Foreign and unknown look alike: nobody learns which numbers exist.
         found.ok_or_else(|| {
-            refuse(
+            Refused::new(
                 StatusCode::NOT_FOUND,
                 "not-found",
                 "this kiosk has no such order",
@@ -104,14 +91,14 @@ pub(super) async fn order(
     };
     let mut found = look().await?;
     if seconds > 0 && found.status == SaleStatus::Open {
-        let mut waiter = merchant.waiters.subscribe(found.sale);
+        // The wait begins before the look: no change can slip between.
+        let mut waiting = merchant.waiters.wait_for(found.sale);
         found = look().await?;
         if found.status == SaleStatus::Open {
             // Woken or not, the books say what is the case.
-            let _ = tokio::time::timeout(Duration::from_secs(seconds), waiter.changed()).await;
+            let _ = tokio::time::timeout(Duration::from_secs(seconds), waiting.changed()).await;
             found = look().await?;
         }
-        merchant.waiters.unsubscribe(found.sale, waiter);
     }
     Ok(Json(found).into_response())
 }
@@ -120,11 +107,7 @@ pub(super) async fn unsettled(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk): Kiosk,
 ) -> Answer {
-    let sales = merchant
-        .store
-        .unsettled(kiosk)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let sales = merchant.store.unsettled(kiosk).await?;
     Ok(Json(sales).into_response())
 }
 
@@ -136,11 +119,7 @@ pub(super) async fn claim(
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
     let api::Claim { claim } = json(body).await?;
-    let claimed = merchant
-        .store
-        .claim(now(), kiosk, sale, claim)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let claimed = merchant.store.claim(now(), kiosk, sale, claim).await?;
     merchant.waiters.wake(sale);
     match claimed.ok_or_else(no_such_sale)? {
         Ok(total) => Ok(Json(api::Granted {
@@ -152,12 +131,7 @@ pub(super) async fn claim(
         .into_response()),
         Err(status) => {
             let message = format!("the sale is {status}");
-            Err(refuse_as(
-                StatusCode::CONFLICT,
-                "not-claimable",
-                &message,
-                Some(status),
-            ))
+            Err(Refused::new(StatusCode::CONFLICT, "not-claimable", message).standing(status))
         }
     }
 }
@@ -171,11 +145,7 @@ pub(super) async fn outcome(
     let sale: SaleId = name(&sale, "the sale")?;
     let report: api::Report = json(body).await?;
     let outcome = report.outcome;
-    let reported = merchant
-        .store
-        .outcome(now(), kiosk, sale, report)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let reported = merchant.store.outcome(now(), kiosk, sale, report).await?;
     match reported.ok_or_else(no_such_sale)? {
         Ok(()) => Ok(Json(api::Standing {
             status: outcome.status(),
@@ -183,12 +153,7 @@ pub(super) async fn outcome(
         .into_response()),
         Err(status) => {
             let message = format!("the sale is {status}, or was claimed by another claim");
-            Err(refuse_as(
-                StatusCode::CONFLICT,
-                "conflict",
-                &message,
-                Some(status),
-            ))
+            Err(Refused::new(StatusCode::CONFLICT, "conflict", message).standing(status))
         }
     }
 }
@@ -199,11 +164,7 @@ pub(super) async fn close(
     Path(sale): Path<String>,
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
-    let closed = merchant
-        .store
-        .close(now(), kiosk, sale)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let closed = merchant.store.close(now(), kiosk, sale).await?;
     merchant.waiters.wake(sale);
     match closed.ok_or_else(no_such_sale)? {
         Ok(()) => Ok(Json(api::Standing {
@@ -212,57 +173,48 @@ pub(super) async fn close(
         .into_response()),
         Err(status) => {
             let message = format!("the sale is {status}");
-            Err(refuse_as(
-                StatusCode::CONFLICT,
-                "too-late",
-                &message,
-                Some(status),
-            ))
+            Err(Refused::new(StatusCode::CONFLICT, "too-late", message).standing(status))
         }
     }
 }
 
-fn no_such_sale() -> Response {
-    refuse(
+fn no_such_sale() -> Refused {
+    Refused::new(
         StatusCode::NOT_FOUND,
         "not-found",
         "this kiosk has no such sale",
     )
 }
 
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the answer, made once per bad request"
-)]
 fn name<T: std::str::FromStr<Err: std::fmt::Display>>(
     text: &str,
     what: &str,
-) -> Result<T, Response> {
+) -> Result<T, Refused> {
     text.parse().map_err(|error| {
-        refuse(
+        Refused::new(
             StatusCode::BAD_REQUEST,
             "bad-request",
-            &format!("{what} {error}"),
+            format!("{what} {error}"),
         )
     })
 }
 
 /// Reads a small JSON body, whatever its Content-Type.
-async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Response> {
+async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
     let body = read_body(body, MAX_REQUEST)
         .await
         .map_err(|error| match error {
-            NotRead::TooLarge => refuse(
+            NotRead::TooLarge => Refused::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too-large",
                 "the body is larger than 4096 bytes",
             ),
-            NotRead::Incomplete => refuse(
+            NotRead::Incomplete => Refused::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "timeout",
                 "the body did not come whole in time",
             ),
         })?;
     serde_json::from_slice(&body)
-        .map_err(|error| refuse(StatusCode::BAD_REQUEST, "bad-request", &error.to_string()))
+        .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, "bad-request", error.to_string()))
 }
