@@ -18,6 +18,9 @@ pub mod ui;
 
 use std::time;
 
+use anyhow::Context;
+
+use crate::cli::Failure;
 use crate::kiosk::board::Board;
 use crate::kiosk::config::Config;
 use crate::kiosk::journal::FileJournal;
@@ -44,10 +47,11 @@ impl Kiosk {
     /// Opens the journal and prepares the network. Moves nothing, calls nobody.
     ///
     /// A journal that cannot be trusted does not stop the kiosk from starting: it shows that it is out of service.
-    pub fn open(config: &Config) -> anyhow::Result<Kiosk> {
+    pub fn open(config: &Config, board: &Board) -> Result<Kiosk, Failure> {
         let clock = SystemClock::default();
-        let settings = config.settings();
-        let (journal, records) = FileJournal::open(&config.journal)?;
+        let settings = config.settings(board.dispenser.unit());
+        let (journal, records) = FileJournal::open(&config.journal)
+            .with_context(|| format!("journal = {}", config.journal.display()))?;
         let (machine, first) = match records
             .and_then(|records| Ok(Machine::resume(settings, clock.now(), records)?))
         {

@@ -89,6 +89,48 @@ fn an_unusable_configuration_is_one_line_with_file_field_and_fix() {
 }
 
 #[test]
+fn a_kiosk_says_which_file_it_cannot_use() {
+    let shop = Shop::open();
+    let write = |name: &str, text: &str| fs::write(shop.path(name), text).expect("written");
+    write("bench.toml", include_str!("../boards/bench.toml"));
+    let config = "kiosk = \"kiosk-1\"\nboard = \"bench.toml\"\napp-key = \"k\"\nplatform-url = \"https://up.example\"\n\
+        scan-hosts = [\"up.example\"]\nmerchant-url = \"https://m.example\"\ntoken-file = \"token\"\njournal = \"journal\"\n";
+    let run_with = |change: &str| {
+        write("kiosk.toml", &format!("{config}{change}\n"));
+        run(
+            PROGRAMS[0],
+            &[
+                "run",
+                "--config",
+                shop.path("kiosk.toml").to_str().expect("plain"),
+            ],
+        )
+    };
+    write("ca.pem", "no certificate");
+    let output = run_with("merchant-ca-file = \"ca.pem\"");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output)
+            .trim()
+            .ends_with("ca.pem: holds no certificate in PEM form"),
+        "{}",
+        stderr(&output)
+    );
+
+    write(
+        "bench.toml",
+        &include_str!("../boards/bench.toml").replace("[240, 320]", "[1, 1]"),
+    );
+    let output = run_with("");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("bench.toml: panel.size: 1 × 1 is not"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn a_secret_that_others_can_read_is_refused_with_its_fix() {
     use std::os::unix::fs::PermissionsExt;
     let shop = Shop::open();

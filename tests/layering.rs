@@ -78,7 +78,7 @@ const RULES: &[(&str, &[&str])] = &[
         "kiosk/runner",
         &["ids", "kiosk::machine", "kiosk::ports", "kiosk::ui", "sale"],
     ),
-    ("kiosk", &["kiosk", "random"]),
+    ("kiosk", &["cli", "kiosk", "random"]),
     // Pure: the rules of the books, and what a notification is worth.
     (
         "merchant/ledger",

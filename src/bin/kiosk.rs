@@ -50,7 +50,7 @@ fn run(config: &Config) -> Result<(), Failure> {
     }
     let board = BoardFile::load(&config.board)?;
     let mut board = Board::open(&board).with_context(|| config.board.display().to_string())?;
-    Kiosk::open(config)?.run(
+    Kiosk::open(config, &board)?.run(
         &mut board,
         &|| stop.load(Ordering::Relaxed),
         &mut log_witness,

@@ -118,7 +118,7 @@ impl World {
             service_phone: Some("400-000-0000".to_owned()),
         };
         let world = World {
-            kiosk: Kiosk::open(&config)?,
+            kiosk: Kiosk::open(&config, &board)?,
             runtime,
             board,
             stop: Arc::new(AtomicBool::new(false)),

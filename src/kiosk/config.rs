@@ -137,10 +137,11 @@ impl Config {
         })
     }
 
-    /// What the machine is to know of it.
-    pub fn settings(&self) -> Settings {
+    /// What the machine is to know of it, and of the dispenser that counts in this unit.
+    pub fn settings(&self, unit: Option<Fen>) -> Settings {
         Settings {
             max_total: self.max_total,
+            unit,
             pay_time: self.pay_time,
             language: self.language,
         }

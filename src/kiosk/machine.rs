@@ -30,6 +30,7 @@ mod tests;
 use core::time::Duration;
 
 use crate::ids::SaleId;
+use crate::kiosk::machine::amount::Refusal;
 use crate::kiosk::machine::effect::{Effect, Effects, Fact, Record};
 use crate::kiosk::machine::event::{Event, Key, NoReply, NotAdded};
 use crate::kiosk::machine::instant::Instant;
@@ -55,6 +56,8 @@ impl<F: FnMut() -> u128> Random for F {
 pub struct Settings {
     /// The most that one sale may cost.
     pub max_total: Fen,
+    /// What every amount must be a whole number of, if the dispenser counts.
+    pub unit: Option<Fen>,
     /// The countdown of a QR code.
     pub pay_time: Duration,
     /// The language to begin with.
@@ -344,9 +347,13 @@ impl Machine {
                 typed = Default::default();
                 Ok(())
             }
-            Key::Confirm => match typed.total() {
-                Ok(total) => return self.begin(total, turn),
-                Err(refusal) => Err(refusal),
+            Key::Confirm => match (typed.total(), self.settings.unit) {
+                // What cannot be dispensed must not be paid.
+                (Ok(total), Some(unit)) if total.get() % unit.get() != 0 => {
+                    Err(Refusal::NotMultiple(unit))
+                }
+                (Ok(total), _) => return self.begin(total, turn),
+                (Err(refusal), _) => Err(refusal),
             },
             Key::Regenerate | Key::Language => Ok(()),
         };

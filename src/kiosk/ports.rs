@@ -44,6 +44,10 @@ pub trait Keypad {
 
 /// What lets the goods out.
 pub trait Dispenser {
+    /// What an amount must be a whole number of, if it counts.
+    fn unit(&self) -> Option<Fen> {
+        None
+    }
     /// Whether it can dispense now.
     fn is_ready(&mut self) -> bool;
     /// Begins the pulse for a sale. An error means that nothing has moved.

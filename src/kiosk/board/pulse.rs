@@ -82,6 +82,13 @@ impl<P: OutputPin> PulseDispenser<P> {
 }
 
 impl<P: OutputPin> Dispenser for PulseDispenser<P> {
+    fn unit(&self) -> Option<Fen> {
+        match self.shape.count {
+            Count::Pulses(_) => None,
+            Count::PerFen(each) => Some(each),
+        }
+    }
+
     fn is_ready(&mut self) -> bool {
         !self.broken
     }

@@ -19,6 +19,8 @@ pub enum Refusal {
     TooMuch(Fen),
     /// There is nothing to pay yet.
     Zero,
+    /// The dispenser can only count out whole numbers of this.
+    NotMultiple(Fen),
 }
 
 impl Typed {

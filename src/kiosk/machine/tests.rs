@@ -25,6 +25,7 @@ fn fen(amount: u32) -> Fen {
 fn settings() -> Settings {
     Settings {
         max_total: fen(100_000),
+        unit: None,
         pay_time: Duration::from_secs(120),
         language: Language::Zh,
     }
@@ -330,6 +331,20 @@ fn every_refused_key_shows_a_sign_for_a_while() {
     assert!(
         matches!(bench.screen(), Screen::Amount { refused: Some(amount::Refusal::TooMuch(max)), .. } if max == fen(100_000))
     );
+}
+
+#[test]
+fn an_amount_that_cannot_be_counted_out_is_refused_before_anything_is_paid() {
+    let mut bench = Bench::ready();
+    bench.machine.settings.unit = Some(fen(100));
+    let bench = bench.types("3.50#");
+    let sign = amount::Refusal::NotMultiple(fen(100));
+    assert!(
+        matches!(bench.screen(), Screen::Amount { refused: Some(refused), .. } if refused == sign)
+    );
+    assert!(bench.wanted.is_empty(), "nothing was ordered");
+    let bench = bench.types("C3#");
+    assert!(bench.wants(|effect| matches!(effect, Effect::Register { .. })));
 }
 
 #[test]

@@ -124,11 +124,11 @@ fn input(page: &Page<'_>, width: u32, typed: &Typed, refused: bool) -> Input {
 
 fn why_refused(page: &Page<'_>, refusal: Refusal) -> String {
     let (before, after) = words::refusal(refusal);
-    let most = match refusal {
-        Refusal::TooMuch(most) => most.to_string(),
+    let amount = match refusal {
+        Refusal::TooMuch(amount) | Refusal::NotMultiple(amount) => amount.to_string(),
         Refusal::ThirdDecimal | Refusal::SecondPoint | Refusal::Zero => String::new(),
     };
-    format!("{}{most}{}", page.say(before), page.say(after))
+    format!("{}{amount}{}", page.say(before), page.say(after))
 }
 
 fn one_moment(page: &mut Page<'_>, doing: Doing, total: Option<Fen>) {

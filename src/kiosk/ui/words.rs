@@ -66,6 +66,7 @@ pub fn refusal(refusal: Refusal) -> (Words, Words) {
         Refusal::SecondPoint => (words("已经有小数点了", "There is a point already"), nothing),
         Refusal::TooMuch(_) => (words("最多 ", "¥"), words(" 元", " at most")),
         Refusal::Zero => (words("请先输入金额", "Enter an amount first"), nothing),
+        Refusal::NotMultiple(_) => (words("须为 ", "Multiples of ¥"), words(" 元的整数倍", "")),
     }
 }
 

@@ -59,6 +59,7 @@ fn screens() -> Vec<Screen> {
         Refusal::ThirdDecimal,
         Refusal::SecondPoint,
         Refusal::TooMuch(Fen::MAX),
+        Refusal::NotMultiple(Fen::MAX),
         Refusal::Zero,
     ];
     screens.extend(refusals.map(|refusal| amount("1000000.00", Some(refusal))));
