@@ -198,26 +198,23 @@ impl Machine {
                 cancelled: true,
                 ..placing
             }),
-            (
-                State::Placing(placing),
-                Event::Registered {
-                    order,
-                    result: Ok(()),
-                },
-            ) if order == placing.order => {
-                turn.emit(Effect::AddOrder {
-                    order,
-                    total: placing.sale.total,
-                });
-                State::Placing(placing)
+            (State::Placing(placing), Event::Registered { order, result })
+                if order == placing.order =>
+            {
+                match result {
+                    Ok(()) if placing.cancelled => {
+                        self.leave(placing.sale, Leaving::Cancelled, turn)
+                    }
+                    Ok(()) => {
+                        turn.emit(Effect::AddOrder {
+                            order,
+                            total: placing.sale.total,
+                        });
+                        State::Placing(placing)
+                    }
+                    Err(why) => self.not_placed(placing, why, turn),
+                }
             }
-            (
-                State::Placing(placing),
-                Event::Registered {
-                    order,
-                    result: Err(why),
-                },
-            ) if order == placing.order => self.not_placed(placing, why, turn),
             (State::Placing(placing), Event::Added { order, result }) if order == placing.order => {
                 match result {
                     Ok(_) if placing.cancelled => {

@@ -438,6 +438,30 @@ fn what_could_not_be_placed_is_tried_again_with_one_key() {
 }
 
 #[test]
+fn whoever_cancels_while_the_order_is_on_its_way_gets_no_code() {
+    let bench = Bench::ready().types("1#C").registered(Ok(()));
+    assert!(!bench.wants(|effect| matches!(effect, Effect::AddOrder { .. })));
+    assert_eq!(
+        bench.closed(Ok(())).screen(),
+        Screen::NotPaid {
+            why: Leaving::Cancelled
+        }
+    );
+
+    let bench = Bench::ready()
+        .types("1#")
+        .registered(Ok(()))
+        .types("C")
+        .added(Ok(url()));
+    assert_eq!(
+        bench.closed(Ok(())).screen(),
+        Screen::NotPaid {
+            why: Leaving::Cancelled
+        }
+    );
+}
+
+#[test]
 fn the_next_customer_just_types() {
     let bench = Bench::shows_code().types("C").closed(Ok(()));
     assert_eq!(

@@ -95,7 +95,19 @@ fn in_savepoint<T>(
     result
 }
 
+/// A server that cannot write must not go on answering: its supervisor is to start another.
+struct EndsTheProcess;
+
+impl Drop for EndsTheProcess {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::exit(1);
+        }
+    }
+}
+
 fn write_groups(connection: Connection, queue: &Receiver<Job>) {
+    let _guard = EndsTheProcess;
     while let Ok(first) = queue.recv() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             // Somebody else holds the database. Nothing was begun, so nothing is in doubt.
