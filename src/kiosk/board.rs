@@ -7,6 +7,7 @@ pub mod desk;
 pub mod file;
 mod gpio;
 mod log;
+pub mod matrix;
 pub mod mipi;
 mod png;
 pub mod pulse;
@@ -59,6 +60,7 @@ impl Board {
         };
         let keypad: Box<dyn Keypad> = match &file.keypad {
             KeypadKind::Stdin => Box::new(stdin::StdinKeypad::new()),
+            KeypadKind::Matrix(wiring) => Box::new(wiring.open().map_err(failed("keypad"))?),
             #[cfg(feature = "sim")]
             KeypadKind::Desk => Box::new(desk.get().map_err(failed("keypad"))?.keypad()),
         };

@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::files::{self, Unusable};
+use crate::kiosk::board::matrix::MatrixWiring;
 use crate::kiosk::board::mipi::{Mounting, Wiring};
 use crate::kiosk::board::pulse::{Count, PulseLine, Shape};
+use crate::kiosk::machine::event::Key;
 use crate::money::Fen;
 
 use pins::Pins;
-use raw::{Active, ColorOrder, Raw, RawDispenser, RawKeypad, RawMipi, RawPanel, RawPulse};
+use raw::{
+    Active, ColorOrder, Raw, RawDispenser, RawKeypad, RawMatrix, RawMipi, RawPanel, RawPulse,
+};
 
 /// A checked board file. Its paths are absolute, or relative to the working directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +58,8 @@ pub enum PanelKind {
 pub enum KeypadKind {
     /// Characters on standard input.
     Stdin,
+    /// Rows and columns of contacts on GPIO lines.
+    Matrix(MatrixWiring),
     /// A page in the browser.
     #[cfg(feature = "sim")]
     Desk,
@@ -110,6 +116,10 @@ impl BoardFile {
             },
             keypad: match raw.keypad {
                 RawKeypad::Stdin {} => KeypadKind::Stdin,
+                RawKeypad::Matrix(matrix) => {
+                    let wiring = check_matrix(matrix, raw.gpio_chip.as_ref(), &mut pins);
+                    KeypadKind::Matrix(wiring.map_err(wrong)?)
+                }
                 #[cfg(feature = "sim")]
                 RawKeypad::Desk {} => KeypadKind::Desk,
             },
@@ -209,6 +219,57 @@ fn check_mipi(raw: RawMipi, board_chip: Option<&String>, pins: &mut Pins) -> Res
         dc: raw.dc,
         reset: raw.reset,
         backlight: raw.backlight,
+        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+    })
+}
+
+/// A matrix keypad's section, checked.
+fn check_matrix(
+    raw: RawMatrix,
+    board_chip: Option<&String>,
+    pins: &mut Pins,
+) -> Result<MatrixWiring, Wrong> {
+    let (rows, columns) = (raw.rows.len(), raw.columns.len());
+    if !(1..=8).contains(&rows) || !(1..=8).contains(&columns) || rows * columns > 32 {
+        return Err((
+            "keypad.rows",
+            format!("{rows} rows × {columns} columns is not 1 … 8 of each and 32 keys at most"),
+        ));
+    }
+    let is_shaped =
+        raw.keys.len() == rows && raw.keys.iter().all(|row| row.chars().count() == columns);
+    if !is_shaped {
+        return Err((
+            "keypad.keys",
+            format!("write {rows} texts of {columns} caps, like \"123C\""),
+        ));
+    }
+    let caps = raw.keys.iter().flat_map(|row| row.chars());
+    let read = |cap| {
+        Key::from_char(cap)
+            .ok_or_else(|| ("keypad.keys", format!("{cap} is no cap: 0–9 . # C B R L")))
+    };
+    let keys = caps.map(read).collect::<Result<Vec<Key>, Wrong>>()?;
+    if !keys.contains(&Key::Confirm) {
+        return Err(("keypad.keys", "there is no # to confirm with".to_owned()));
+    }
+    if !(1..=50).contains(&raw.debounce_ms) {
+        return Err((
+            "keypad.debounce-ms",
+            format!("{} is not within 1 … 50", raw.debounce_ms),
+        ));
+    }
+    for (field, lines) in [("keypad.rows", &raw.rows), ("keypad.columns", &raw.columns)] {
+        lines
+            .iter()
+            .try_for_each(|pin| pins.take(field, *pin))
+            .map_err(|fix| (field, fix))?;
+    }
+    Ok(MatrixWiring {
+        rows: raw.rows,
+        columns: raw.columns,
+        keys,
+        debounce: Duration::from_millis(raw.debounce_ms),
         gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
     })
 }
@@ -319,6 +380,23 @@ mod tests {
         file = "dispenser.log"
     "#;
 
+    #[cfg(feature = "sim")]
+    #[test]
+    fn every_board_in_the_house_can_be_loaded() {
+        let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/boards"));
+        let files = std::fs::read_dir(dir)
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").path());
+        let boards: Vec<PathBuf> = files
+            .filter(|file| file.extension().is_some_and(|kind| kind == "toml"))
+            .collect();
+        assert!(boards.len() >= 5);
+        for board in boards {
+            let loaded = BoardFile::load(&board);
+            assert!(loaded.is_ok(), "{}", loaded.expect_err("just looked"));
+        }
+    }
+
     #[test]
     fn a_display_on_spi_is_described_by_its_wires() {
         let PanelKind::Mipi(wiring) = parse(MIPI).expect("good").panel else {
@@ -411,6 +489,44 @@ mod tests {
         ] {
             let error: String = count(more).expect_err(more);
             assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_table_has_the_pads_shape() {
+        let matrix = "kind = \"matrix\"\nrows = [5, 6]\ncolumns = [12, 13, 16]\nkeys = [\"12C\", \".0#\"]\ndebounce-ms = 10";
+        let board = |change: (&str, &str)| {
+            parse(&MIPI.replace("kind = \"stdin\"", &matrix.replace(change.0, change.1)))
+        };
+        let KeypadKind::Matrix(wiring) = board(("", "")).expect("good").keypad else {
+            panic!("a matrix")
+        };
+        assert_eq!(
+            wiring.keys.iter().map(|key| key.cap()).collect::<String>(),
+            "12C.0#"
+        );
+        for (change, told) in [
+            (
+                ("\"12C\"", "\"12\""),
+                "keypad.keys: write 2 texts of 3 caps, like \"123C\"",
+            ),
+            (("12C", "12X"), "keypad.keys: X is no cap: 0–9 . # C B R L"),
+            ((".0#", ".0B"), "keypad.keys: there is no # to confirm with"),
+            (
+                ("[5, 6]", "[5, 5]"),
+                "keypad.rows: BCM 5 is already keypad.rows",
+            ),
+            (
+                ("[12, 13, 16]", "[12, 13, 25]"),
+                "keypad.columns: BCM 25 is already panel.dc",
+            ),
+            (
+                ("debounce-ms = 10", "debounce-ms = 500"),
+                "keypad.debounce-ms: 500 is not within 1 … 50",
+            ),
+        ] {
+            let error = board(change).expect_err(told);
+            assert!(error.ends_with(told), "{error}");
         }
     }
 

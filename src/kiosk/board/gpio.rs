@@ -11,7 +11,7 @@ use linux_embedded_hal::gpio_cdev::{self, Chip, LineRequestFlags};
 /// The labels of the chip behind a Pi's header: Pi 1–3 and Zero, Pi 4, Pi 5.
 pub const HEADER_LABELS: [&str; 3] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"];
 /// What `gpioinfo` and a busy line's error show.
-const CONSUMER: &str = "selpay-kiosk";
+pub const CONSUMER: &str = "selpay-kiosk";
 
 /// The chip that is named by a device path or a label; the header's, if none is named.
 pub fn find_chip(named: Option<&str>) -> io::Result<Chip> {

@@ -74,6 +74,7 @@ pub enum ColorOrder {
 )]
 pub enum RawKeypad {
     Stdin {},
+    Matrix(RawMatrix),
     #[cfg(feature = "sim")]
     Desk {},
 }
@@ -94,6 +95,16 @@ pub enum RawDispenser {
     Desk {
         ms: u64,
     },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawMatrix {
+    pub rows: Vec<u32>,
+    pub columns: Vec<u32>,
+    pub keys: Vec<String>,
+    pub debounce_ms: u64,
+    pub gpio_chip: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,146 @@
+//! The keypad `matrix`: rows and columns of contacts on GPIO lines.
+//!
+//! Idle, all rows are driven and the loop sleeps until a column's edge: nothing spins. Once a contact closes, the rows
+//! are driven one by one and the columns read, until all keys are up again. A row that is not driven floats (open
+//! drain), so that two keys in one column never short two outputs.
+
+mod scan;
+
+use core::time::Duration;
+use std::io;
+use std::time::Instant as SystemInstant;
+
+use gpiocdev::Request;
+use gpiocdev::line::{Bias, Drive, EdgeDetection, Value};
+
+use crate::kiosk::board::gpio;
+use crate::kiosk::machine::event::Key;
+use crate::kiosk::machine::instant::Instant;
+use crate::kiosk::ports::{Keypad, Pressed};
+
+pub use scan::Scanner;
+
+/// Between two scans while a key is down.
+const SCAN_EVERY: Duration = Duration::from_millis(2);
+/// The time a line takes to follow, with the Pi's pull-ups of about 50 kΩ and a metre of wire.
+const SETTLE: Duration = Duration::from_micros(20);
+
+/// A matrix keypad, as the board file describes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MatrixWiring {
+    /// The lines of the rows, by BCM number.
+    pub rows: Vec<u32>,
+    /// The lines of the columns.
+    pub columns: Vec<u32>,
+    /// What each cap means, row by row.
+    pub keys: Vec<Key>,
+    /// How long a contact may bounce.
+    pub debounce: Duration,
+    /// The GPIO chip, by path or label; the header's, if none is named.
+    pub gpio_chip: Option<String>,
+}
+
+impl MatrixWiring {
+    /// Takes the lines.
+    pub fn open(&self) -> io::Result<MatrixKeypad> {
+        let chip = gpio::find_chip(self.gpio_chip.as_deref())?;
+        let rows = Request::builder()
+            .on_chip(chip.path())
+            .with_consumer(gpio::CONSUMER)
+            .with_lines(&self.rows)
+            .as_output(Value::Inactive)
+            .with_drive(Drive::OpenDrain)
+            .request()
+            .map_err(|error| io::Error::other(format!("keypad.rows: {error}")))?;
+        let columns = Request::builder()
+            .on_chip(chip.path())
+            .with_consumer(gpio::CONSUMER)
+            .with_lines(&self.columns)
+            .as_input()
+            .with_bias(Bias::PullUp)
+            .with_edge_detection(EdgeDetection::BothEdges)
+            .request()
+            .map_err(|error| io::Error::other(format!("keypad.columns: {error}")))?;
+        let scanner = Scanner::new(self.columns.len(), self.debounce);
+        Ok(MatrixKeypad {
+            wiring: self.clone(),
+            rows,
+            columns,
+            scanner,
+            began: SystemInstant::now(),
+        })
+    }
+}
+
+/// A matrix keypad on its lines.
+#[derive(Debug)]
+pub struct MatrixKeypad {
+    wiring: MatrixWiring,
+    rows: Request,
+    columns: Request,
+    scanner: Scanner,
+    began: SystemInstant,
+}
+
+impl MatrixKeypad {
+    /// Reads every contact; bit `row × columns + column` is set where it is closed.
+    fn scan(&self) -> io::Result<u32> {
+        let mut closed = 0;
+        for (row, line) in self.wiring.rows.iter().enumerate() {
+            self.drive(|other| other == *line)?;
+            std::thread::sleep(SETTLE);
+            for (column, line) in self.wiring.columns.iter().enumerate() {
+                let level = self.columns.value(*line).map_err(io::Error::other)?;
+                if level == Value::Inactive {
+                    closed |= 1 << (row * self.wiring.columns.len() + column);
+                }
+            }
+        }
+        self.drive(|_| true)?;
+        Ok(closed)
+    }
+
+    /// Pulls these rows low; the others float.
+    fn drive(&self, is_driven: impl Fn(u32) -> bool) -> io::Result<()> {
+        let mut levels = gpiocdev::line::Values::default();
+        for line in &self.wiring.rows {
+            levels.set(
+                *line,
+                if is_driven(*line) {
+                    Value::Inactive
+                } else {
+                    Value::Active
+                },
+            );
+        }
+        self.rows.set_values(&levels).map_err(io::Error::other)
+    }
+}
+
+impl Keypad for MatrixKeypad {
+    fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
+        let deadline = SystemInstant::now() + patience;
+        loop {
+            let now = Instant::from_millis(self.began.elapsed().as_millis() as u64);
+            if let Some(key) = self.scanner.see(now, self.scan()?) {
+                return Ok(Pressed::Key(self.wiring.keys[key]));
+            }
+            let left = deadline.saturating_duration_since(SystemInstant::now());
+            if left.is_zero() {
+                return Ok(Pressed::Nothing);
+            }
+            let sleep = if self.scanner.is_idle() {
+                left
+            } else {
+                left.min(SCAN_EVERY)
+            };
+            // Scanning itself makes edges: what came before the sleep is not what is waited for.
+            while self.columns.has_edge_event().map_err(io::Error::other)? {
+                self.columns.read_edge_event().map_err(io::Error::other)?;
+            }
+            self.columns
+                .wait_edge_event(sleep)
+                .map_err(io::Error::other)?;
+        }
+    }
+}
