@@ -16,6 +16,7 @@
 //! the kiosk is idle. No reply is **unknown**, never "unpaid".
 
 pub mod amount;
+mod backoff;
 pub mod effect;
 pub mod event;
 pub mod instant;
@@ -31,10 +32,11 @@ use core::time::Duration;
 
 use crate::ids::SaleId;
 use crate::kiosk::machine::amount::Refusal;
+use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::effect::{Effect, Effects, Fact, Record};
 use crate::kiosk::machine::event::{Event, Key, NoReply, NotAdded};
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::machine::owed::{Backoff, OwedList};
+use crate::kiosk::machine::owed::OwedList;
 use crate::kiosk::machine::screen::{Language, Leaving, Outage, Screen};
 use crate::kiosk::machine::state::{Paying, Placing, Starting, State, Telling, Typing};
 use crate::money::Fen;

@@ -2,61 +2,13 @@
 //!
 //! Retried while nothing else goes on, until the merchant has them. Bounded: a kiosk whose list is full sells nothing.
 
-use core::time::Duration;
-
 use crate::ids::{ClaimId, SaleId};
+use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::effect::{Effect, Fact};
 use crate::kiosk::machine::event::NoReply;
-use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::state::State;
-use crate::kiosk::machine::{Machine, Random, Turn};
+use crate::kiosk::machine::{Machine, Turn};
 use crate::sale::Outcome;
-
-/// When to try a call again: exponential, with jitter, so that a fleet does not come back in step.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Backoff {
-    attempts: u32,
-    /// When the next attempt is due. `None` while one is under way.
-    pub due_at: Option<Instant>,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(250);
-    const LONGEST: Duration = Duration::from_secs(8);
-
-    /// An attempt that is under way.
-    pub fn under_way() -> Backoff {
-        Backoff {
-            attempts: 0,
-            due_at: None,
-        }
-    }
-
-    /// An attempt that is due now.
-    pub fn due(now: Instant) -> Backoff {
-        Backoff {
-            attempts: 0,
-            due_at: Some(now),
-        }
-    }
-
-    /// Whether an attempt is due; if so, it counts as under way.
-    pub fn begin(&mut self, now: Instant) -> bool {
-        let is_due = self.due_at.is_some_and(|due_at| now >= due_at);
-        if is_due {
-            self.due_at = None;
-        }
-        is_due
-    }
-
-    /// The attempt failed: the next comes later than the last one did.
-    pub fn failed(&mut self, now: Instant, random: &mut dyn Random) {
-        let delay = (Self::FIRST * (1 << self.attempts.min(6))).min(Self::LONGEST);
-        let jitter = delay * (random.draw() % 256) as u32 / 1024;
-        self.attempts += 1;
-        self.due_at = Some(now + delay + jitter);
-    }
-}
 
 /// One thing owed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,27 +107,5 @@ impl Machine {
                 self.owed[place].backoff.failed(turn.now, turn.random)
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_failure_waits_longer_up_to_a_bound() {
-        let mut backoff = Backoff::under_way();
-        let mut waits = Vec::new();
-        for draw in [0, 255, 0, 255, 0, 255, 0, 255] {
-            backoff.failed(Instant::default(), &mut move || draw);
-            waits.push(backoff.due_at.expect("due some time").millis());
-        }
-        assert_eq!(waits, [250, 624, 1000, 2498, 4000, 9992, 8000, 9992]);
-        assert!(!backoff.begin(Instant::from_millis(9991)));
-        assert!(backoff.begin(Instant::from_millis(9992)));
-        assert!(
-            !backoff.begin(Instant::from_millis(9992)),
-            "it is under way"
-        );
     }
 }

@@ -3,10 +3,11 @@
 //! What is decided here never moves the relay: a sale that was under way is closed, a claim without a `Start` did not
 //! dispense, a `Start` without a `Done` is unknown. The merchant then gives the money back or lets a person look.
 
+use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::effect::{Effect, Effects, Fact, Record};
 use crate::kiosk::machine::event::{NoReply, Unsettled};
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::machine::owed::{Backoff, Duty, Owed, OwedList};
+use crate::kiosk::machine::owed::{Duty, Owed, OwedList};
 use crate::kiosk::machine::screen::Outage;
 use crate::kiosk::machine::state::{Starting, State};
 use crate::kiosk::machine::{Machine, Settings, Turn};

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
 use crate::kiosk::machine::amount::{Refusal, Typed};
+use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::machine::owed::Backoff;
 use crate::kiosk::machine::screen::{self, Doing, Failure, Outage, Remark, Screen};
 use crate::kiosk::machine::{GLAD_TIME, SORRY_TIME, TYPING_TIME};
 use crate::money::Fen;

@@ -1,9 +1,10 @@
 //! The steps of a sale: what each reply does to it, and what is written down before anything is done.
 
 use crate::ids::{ClaimId, OrderNo, SaleId};
+use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::effect::{Effect, Fact};
 use crate::kiosk::machine::event::NoReply;
-use crate::kiosk::machine::owed::{Backoff, Duty};
+use crate::kiosk::machine::owed::Duty;
 use crate::kiosk::machine::screen::{Failure, Leaving, Outage, Remark, Screen};
 use crate::kiosk::machine::state::{self, Claiming, Paying, Placing, Sale, State, Telling};
 use crate::kiosk::machine::{

@@ -1,0 +1,194 @@
+//! The checks of a board file's sections: each names the field and the fix.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::pins::Pins;
+use super::raw::{Active, ColorOrder, RawMatrix, RawMipi, RawPulse};
+use crate::kiosk::board::matrix::MatrixWiring;
+use crate::kiosk::board::mipi::{Mounting, Wiring};
+use crate::kiosk::board::pulse::{Count, PulseLine, Shape};
+use crate::kiosk::machine::event::Key;
+use crate::money::Fen;
+
+/// The lines of SPI0 on the header: chip selects, MISO, MOSI, SCLK.
+const SPI0: RangeInclusive<u32> = 7..=11;
+
+/// The field and the fix, where a section cannot be.
+pub type Wrong = (&'static str, String);
+
+/// A display's section, checked.
+pub fn check_mipi(
+    raw: RawMipi,
+    board_chip: Option<&String>,
+    pins: &mut Pins,
+) -> Result<Wiring, Wrong> {
+    let (model, size) = (raw.model, (raw.size[0], raw.size[1]));
+    if !model.sizes().contains(&size) {
+        let known: Vec<String> = model
+            .sizes()
+            .iter()
+            .map(|(width, height)| format!("[{width}, {height}]"))
+            .collect();
+        return Err((
+            "panel.size",
+            format!(
+                "this model comes as {}, before it is turned",
+                known.join(" or ")
+            ),
+        ));
+    }
+    if ![0, 90, 180, 270].contains(&raw.rotate) {
+        return Err((
+            "panel.rotate",
+            format!("{} is not 0, 90, 180 or 270", raw.rotate),
+        ));
+    }
+    if !(100_000..=model.max_spi_hz()).contains(&raw.spi_hz) {
+        let fastest = model.max_spi_hz();
+        return Err((
+            "panel.spi-hz",
+            format!(
+                "{} is not within 100000 … {fastest} for this model",
+                raw.spi_hz
+            ),
+        ));
+    }
+    if raw.spi.to_string_lossy().starts_with("/dev/spidev0") {
+        pins.reserve("the SPI bus", SPI0);
+    }
+    for (field, pin) in [
+        ("panel.dc", Some(raw.dc)),
+        ("panel.reset", raw.reset),
+        ("panel.backlight", raw.backlight),
+    ] {
+        pin.map_or(Ok(()), |pin| pins.take(field, pin))
+            .map_err(|fix| (field, fix))?;
+    }
+    let mounting = Mounting {
+        model,
+        size,
+        offset: (raw.offset[0], raw.offset[1]),
+        rotate: raw.rotate,
+        invert: raw.invert,
+        bgr: raw.color_order == ColorOrder::Bgr,
+    };
+    Ok(Wiring {
+        mounting,
+        spi: raw.spi,
+        spi_hz: raw.spi_hz,
+        dc: raw.dc,
+        reset: raw.reset,
+        backlight: raw.backlight,
+        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+    })
+}
+
+/// A matrix keypad's section, checked.
+pub fn check_matrix(
+    raw: RawMatrix,
+    board_chip: Option<&String>,
+    pins: &mut Pins,
+) -> Result<MatrixWiring, Wrong> {
+    let (rows, columns) = (raw.rows.len(), raw.columns.len());
+    if !(1..=8).contains(&rows) || !(1..=8).contains(&columns) || rows * columns > 32 {
+        return Err((
+            "keypad.rows",
+            format!("{rows} rows × {columns} columns is not 1 … 8 of each and 32 keys at most"),
+        ));
+    }
+    let is_shaped =
+        raw.keys.len() == rows && raw.keys.iter().all(|row| row.chars().count() == columns);
+    if !is_shaped {
+        return Err((
+            "keypad.keys",
+            format!("write {rows} texts of {columns} caps, like \"123C\""),
+        ));
+    }
+    let caps = raw.keys.iter().flat_map(|row| row.chars());
+    let read = |cap| {
+        Key::from_char(cap)
+            .ok_or_else(|| ("keypad.keys", format!("{cap} is no cap: 0–9 . # C B R L")))
+    };
+    let keys = caps.map(read).collect::<Result<Vec<Key>, Wrong>>()?;
+    if !keys.contains(&Key::Confirm) {
+        return Err(("keypad.keys", "there is no # to confirm with".to_owned()));
+    }
+    if !(1..=50).contains(&raw.debounce_ms) {
+        return Err((
+            "keypad.debounce-ms",
+            format!("{} is not within 1 … 50", raw.debounce_ms),
+        ));
+    }
+    for (field, lines) in [("keypad.rows", &raw.rows), ("keypad.columns", &raw.columns)] {
+        lines
+            .iter()
+            .try_for_each(|pin| pins.take(field, *pin))
+            .map_err(|fix| (field, fix))?;
+    }
+    Ok(MatrixWiring {
+        rows: raw.rows,
+        columns: raw.columns,
+        keys,
+        debounce: Duration::from_millis(raw.debounce_ms),
+        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+    })
+}
+
+/// A pulse line's section, checked.
+pub fn check_pulse(
+    raw: RawPulse,
+    board_chip: Option<&String>,
+    pins: &mut Pins,
+) -> Result<PulseLine, Wrong> {
+    pins.take("dispenser.pin", raw.pin)
+        .map_err(|fix| ("dispenser.pin", fix))?;
+    let gap_ms = raw.gap_ms.unwrap_or(raw.ms);
+    for (field, ms) in [("dispenser.ms", raw.ms), ("dispenser.gap-ms", gap_ms)] {
+        if !(1..=10_000).contains(&ms) {
+            return Err((field, format!("{ms} is not within 1 … 10000")));
+        }
+    }
+    let count = match (raw.pulses, raw.fen_per_pulse) {
+        (None, None) => Count::Pulses(1),
+        (Some(pulses @ 1..=1000), None) => Count::Pulses(pulses),
+        (Some(pulses), None) => {
+            return Err((
+                "dispenser.pulses",
+                format!("{pulses} is not within 1 … 1000"),
+            ));
+        }
+        (None, Some(fen)) => {
+            let each = Fen::try_from(fen)
+                .map_err(|error| ("dispenser.fen-per-pulse", error.to_string()))?;
+            Count::PerFen(each)
+        }
+        (Some(_), Some(_)) => {
+            return Err((
+                "dispenser.fen-per-pulse",
+                "a line has pulses or fen-per-pulse, not both".to_owned(),
+            ));
+        }
+    };
+    let shape = Shape {
+        on: Duration::from_millis(raw.ms),
+        off: Duration::from_millis(gap_ms),
+        count,
+    };
+    Ok(PulseLine {
+        pin: raw.pin,
+        active_low: raw.active == Active::Low,
+        shape,
+        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+    })
+}
+
+/// The screens are laid out for panels of these sizes, upright or on their side.
+pub fn check_size([width, height]: [u32; 2]) -> Result<(u32, u32), String> {
+    match (width.min(height), width.max(height)) {
+        (240, 320) | (320, 480) => Ok((width, height)),
+        _ => Err(format!(
+            "{width} × {height} is not 240 × 320 or 320 × 480, upright or on its side"
+        )),
+    }
+}
