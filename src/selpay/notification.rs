@@ -256,4 +256,20 @@ mod tests {
         };
         assert_eq!(payment.total, 350);
     }
+
+    #[test]
+    fn the_time_of_payment_is_kept_as_told_and_decides_nothing() {
+        for time in [
+            "20261123130509",
+            "20091227091010",
+            "99999999999999",
+            "yesterday",
+        ] {
+            let Ok(Notification::Paid(payment)) = verified(&[("time_end", time)]).read() else {
+                panic!("paid")
+            };
+            assert_eq!(payment.time_end.as_deref(), Some(time));
+            assert_eq!(payment.total, 350);
+        }
+    }
 }
