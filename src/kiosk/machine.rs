@@ -156,13 +156,15 @@ impl Machine {
         };
         match event {
             Event::Key(Key::Language) => self.language = self.language.other(),
-            Event::Dispenser { ready } => self.dispenser_ready = ready,
             Event::JournalFailed => self.state = State::Halted,
             Event::Reported { sale, result } => self.owed_answered(sale, result, &mut turn),
             Event::Closed { sale, result } if self.owes_close(sale) => {
                 self.owed_answered(sale, result, &mut turn)
             }
             event => {
+                if let Event::Dispenser { ready } = event {
+                    self.dispenser_ready = ready;
+                }
                 let state = core::mem::replace(&mut self.state, State::Halted);
                 self.state = self.next(state, event, &mut turn);
             }
@@ -257,6 +259,10 @@ impl Machine {
             (State::Paying(paying), Event::Key(Key::Cancel)) => {
                 self.leave(paying.sale, Leaving::Cancelled, turn)
             }
+            // No code may show that cannot be honoured.
+            (State::Paying(paying), Event::Dispenser { ready: false }) => {
+                self.leave(paying.sale, Leaving::Withdrawn, turn)
+            }
             (State::Paying(paying), Event::Key(Key::Regenerate)) => self.regenerate(paying, turn),
             (State::Paying(paying), Event::Polled { sale, result }) if sale == paying.sale.id => {
                 self.polled(paying, result, turn)
@@ -311,7 +317,7 @@ impl Machine {
 
             // A key that means nothing here, a wake-up that was not needed, a reply that comes too late.
             (state, event) => {
-                if !matches!(event, Event::Key(_) | Event::Woke) {
+                if !matches!(event, Event::Key(_) | Event::Woke | Event::Dispenser { .. }) {
                     turn.emit(Effect::Ignored(event.name()));
                 }
                 state

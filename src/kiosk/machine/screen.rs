@@ -139,6 +139,8 @@ pub enum Leaving {
     Cancelled,
     /// The countdown ended.
     TimedOut,
+    /// The dispenser failed while the code was shown: the kiosk took its offer back.
+    Withdrawn,
 }
 
 /// What went wrong with a sale, as far as the customer is concerned.

@@ -66,6 +66,9 @@ impl Machine {
         if placing.cancelled {
             return self.leave(placing.sale, Leaving::Cancelled, turn);
         }
+        if placing.earlier.is_some() && !self.dispenser_ready {
+            return self.leave(placing.sale, Leaving::Withdrawn, turn);
+        }
         if let Some(earlier) = placing.earlier {
             // The merchant refuses a number for a sale that is no longer open: asking tells what it is now.
             let poll = Backoff::due(turn.now);

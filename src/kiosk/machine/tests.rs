@@ -409,6 +409,36 @@ fn no_code_shows_while_the_dispenser_is_not_ready() {
 }
 
 #[test]
+fn a_code_that_shows_when_the_dispenser_fails_is_taken_back() {
+    let bench = Bench::shows_code().happens(Event::Dispenser { ready: false });
+    assert_eq!(bench.facts(), ["closing", "CLOSE"]);
+    let bench = bench.closed(Ok(()));
+    assert_eq!(
+        bench.screen(),
+        Screen::NotPaid {
+            why: Leaving::Withdrawn
+        }
+    );
+    assert_eq!(
+        bench.seconds(10).screen(),
+        Screen::OutOfService {
+            why: Outage::Dispenser
+        }
+    );
+
+    let failed = Event::Dispenser { ready: false };
+    let bench = Bench::shows_code()
+        .types("R")
+        .registered(Ok(()))
+        .happens(failed)
+        .added(Ok(url()));
+    assert!(
+        bench.wants(|effect| matches!(effect, Effect::Close { .. })),
+        "an earlier code is no better"
+    );
+}
+
+#[test]
 fn what_could_not_be_placed_is_tried_again_with_one_key() {
     for (failure, told) in [
         (NotAdded::NoAnswer, Failure::NoAnswer),

@@ -96,6 +96,7 @@ pub fn leaving(leaving: Leaving) -> Words {
     match leaving {
         Leaving::Cancelled => words("已取消", "Cancelled"),
         Leaving::TimedOut => words("付款超时", "Time is up"),
+        Leaving::Withdrawn => words("机器故障", "Machine trouble"),
     }
 }
 

@@ -93,7 +93,10 @@ fn screens() -> Vec<Screen> {
         ];
         screens.extend(failures.map(|what| could_not(what, total)));
     }
-    screens.extend([Leaving::Cancelled, Leaving::TimedOut].map(|why| Screen::NotPaid { why }));
+    screens.extend(
+        [Leaving::Cancelled, Leaving::TimedOut, Leaving::Withdrawn]
+            .map(|why| Screen::NotPaid { why }),
+    );
     let outages = [
         Outage::NoMerchant,
         Outage::NotAdmitted,
