@@ -48,7 +48,6 @@ pub struct World {
     platform: SocketAddr,
     merchant: SocketAddr,
     password: String,
-    merchant_file: PathBuf,
     _dir: Option<TempDir>,
 }
 
@@ -126,7 +125,6 @@ impl World {
             platform,
             merchant,
             password: secrets.password,
-            merchant_file,
             _dir: temporary,
         };
         world.desk().lead_to(Links {
@@ -164,11 +162,6 @@ impl World {
     /// The console's password.
     pub fn password(&self) -> &str {
         &self.password
-    }
-
-    /// The merchant's configuration, for its command line.
-    pub fn merchant_file(&self) -> &Path {
-        &self.merchant_file
     }
 
     /// A finger on the keypad.

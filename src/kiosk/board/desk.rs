@@ -170,12 +170,8 @@ struct After {
 /// What is to be seen, as soon as it is newer than what the page has.
 async fn state(State(page): State<Arc<Page>>, Query(After { after }): Query<After>) -> Json<Shown> {
     let mut shown = page.shown.subscribe();
-    let newer = shown.wait_for(|shown| shown.version > after);
     // After a while the page is answered with what it has, and asks again.
-    let newer = tokio::time::timeout(LONGEST_WAIT, newer)
-        .await
-        .is_ok_and(|newer| newer.is_ok());
-    tracing::trace!("newer: {newer}");
+    let _ = tokio::time::timeout(LONGEST_WAIT, shown.wait_for(|shown| shown.version > after)).await;
     Json(page.shown.borrow().clone())
 }
 
