@@ -10,6 +10,7 @@
 pub mod board;
 pub mod config;
 pub mod journal;
+pub mod legend;
 pub mod machine;
 pub mod net;
 pub mod ports;

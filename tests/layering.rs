@@ -18,8 +18,16 @@ const RULES: &[(&str, &[&str])] = &[
     ("kiosk/machine", &["ids", "kiosk::machine", "money", "sale"]),
     (
         "kiosk/ports",
-        &["ids", "kiosk::machine", "kiosk::ui::frame", "money", "sale"],
+        &[
+            "ids",
+            "kiosk::legend",
+            "kiosk::machine",
+            "kiosk::ui::frame",
+            "money",
+            "sale",
+        ],
     ),
+    ("kiosk/legend", &["kiosk::machine"]),
     (
         "kiosk/config",
         &["files", "ids", "kiosk::machine", "money", "selpay"],
@@ -55,6 +63,7 @@ const RULES: &[(&str, &[&str])] = &[
         &[
             "ids",
             "kiosk::board::encode_png",
+            "kiosk::legend",
             "kiosk::machine",
             "kiosk::ui",
             "money",
@@ -67,6 +76,7 @@ const RULES: &[(&str, &[&str])] = &[
             "http",
             "ids",
             "kiosk::board",
+            "kiosk::legend",
             "kiosk::machine",
             "kiosk::ports",
             "kiosk::ui::frame",

@@ -3,11 +3,15 @@
 #[path = "support/glass.rs"]
 mod glass;
 
+use std::fs;
+use std::path::Path;
+
 use glass::{DataCommand, Make, NoDelay, Reset, Spi, Wire};
 use selpay_kiosk::ids::{OrderNo, ScanUrl};
-use selpay_kiosk::kiosk::board::mipi::{MipiPanel, Model, Mounting, open};
+use selpay_kiosk::kiosk::board::file::{BoardFile, PanelKind};
+use selpay_kiosk::kiosk::board::mipi::{Bus, MipiPanel, Model, Mounting, open};
 use selpay_kiosk::kiosk::machine::amount::{Refusal, Typed};
-use selpay_kiosk::kiosk::machine::screen::{Doing, Failure, Language, Screen};
+use selpay_kiosk::kiosk::machine::screen::{Doing, Failure, Language, Leaving, Outage, Screen};
 use selpay_kiosk::kiosk::ports::Panel;
 use selpay_kiosk::kiosk::ui::frame::Frame;
 use selpay_kiosk::kiosk::ui::{self, Look};
@@ -20,28 +24,52 @@ fn mounted(model: Model, rotate: u16) -> (Make, Mounting) {
     let (memory, glass, inverts, bgr) = match model {
         Model::St7789 => ((240, 320), (0, 0, 240, 320), true, false),
         Model::Ili9341 => ((240, 320), (0, 0, 240, 320), false, true),
-        Model::St7796 => ((320, 480), (0, 0, 320, 480), false, true),
+        Model::Ili9486 | Model::St7796 => ((320, 480), (0, 0, 320, 480), false, true),
         // The "green tab" modules: the glass begins at the third column and the second row of the memory.
         Model::St7735s => ((132, 162), (2, 1, 128, 160), false, false),
     };
     let (left, top, width, height) = glass;
     let mounting = Mounting {
         model,
+        bus: Bus::Serial,
         size: (width as u16, height as u16),
         offset: (left as u16, top as u16),
         rotate,
         invert: inverts,
         bgr,
     };
-    (
-        Make {
-            memory,
-            glass,
-            inverts,
-            bgr,
-        },
-        mounting,
-    )
+    let make = Make {
+        memory,
+        glass,
+        inverts,
+        bgr,
+        shifted: false,
+    };
+    (make, mounting)
+}
+
+/// What is in the shop for each board file: the display as its maker builds it, and how it hangs in the machine.
+fn bought(board: &str) -> Option<(Make, u16)> {
+    let (model, rotate) = match board {
+        "pi-st7789" | "pi-coin" => (Model::St7789, 0),
+        "pi-st7789-square" => (Model::St7789, 180),
+        "pi-ili9341" => (Model::Ili9341, 90),
+        "pi-hat35" => (Model::Ili9486, 90),
+        "pi-st7735s" => (Model::St7735s, 0),
+        _ => return None,
+    };
+    let (make, _) = mounted(model, rotate);
+    Some(match board {
+        "pi-st7789-square" => {
+            let glass = (0, 0, 240, 240);
+            (Make { glass, ..make }, rotate)
+        }
+        "pi-hat35" => {
+            let shifted = true;
+            (Make { shifted, ..make }, rotate)
+        }
+        _ => (make, rotate),
+    })
 }
 
 /// A panel on a wire, woken up.
@@ -136,6 +164,18 @@ fn sale() -> Vec<(&'static str, Screen)> {
                 reference,
             },
         ),
+        (
+            "cancelled",
+            Screen::NotPaid {
+                why: Leaving::Cancelled,
+            },
+        ),
+        (
+            "out of service",
+            Screen::OutOfService {
+                why: Outage::NoMerchant,
+            },
+        ),
     ]
 }
 
@@ -145,6 +185,7 @@ fn drawn(panel: &MipiPanel, screen: &Screen) -> Frame {
     let look = Look {
         language: Language::Zh,
         service_phone: Some("400-000-0000".to_owned()),
+        ..Look::default()
     };
     ui::draw(&mut frame, screen, &look);
     frame
@@ -163,11 +204,51 @@ fn is_seen(wire: &Wire, rotate: u16, frame: &Frame) -> bool {
     let drawn = frame
         .pixels()
         .iter()
-        .map(|pixel| [pixel.r(), pixel.g(), pixel.b()]);
-    (width as u32, height as u32) == (frame.width(), frame.height()) && seen.into_iter().eq(drawn)
+        .map(|pixel| [pixel.r() << 3, pixel.g() << 2, pixel.b() << 3]);
+    // The least bits differ where a colour was sent with more of them.
+    let seen = seen
+        .into_iter()
+        .map(|[r, g, b]| [r & 0xf8, g & 0xfc, b & 0xf8]);
+    (width as u32, height as u32) == (frame.width(), frame.height()) && seen.eq(drawn)
 }
 
-const MODELS: [Model; 4] = [Model::St7789, Model::Ili9341, Model::St7796, Model::St7735s];
+const MODELS: [Model; 5] = [
+    Model::St7789,
+    Model::Ili9341,
+    Model::Ili9486,
+    Model::St7796,
+    Model::St7735s,
+];
+
+#[test]
+fn every_board_file_shows_every_screen_on_the_display_it_was_written_for() {
+    let boards = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/boards"));
+    let mut seen = Vec::new();
+    for entry in fs::read_dir(boards).expect("a directory") {
+        let file = entry.expect("an entry").path();
+        let name = file
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let board = BoardFile::load(&file).expect("a good board");
+        let PanelKind::Mipi(wiring) = board.panel else {
+            continue;
+        };
+        let (make, hangs) = bought(&name).unwrap_or_else(|| panic!("what display is {name} for?"));
+        let (mut panel, wire) = panel(make, &wiring.mounting);
+        assert_eq!(panel.size(), wiring.picture_size());
+        for (what, screen) in sale() {
+            let frame = show(&mut panel, &screen);
+            assert!(is_seen(&wire, hangs, &frame), "{name}: {what}");
+            if matches!(screen, Screen::Pay { .. }) {
+                assert_eq!(codes(&wire, hangs), [ADDRESS], "{name}: {what}");
+            }
+        }
+        seen.push(name);
+    }
+    assert!(seen.len() >= 5, "{seen:?}");
+}
 
 #[test]
 fn the_glass_shows_what_was_drawn_on_every_model_however_it_is_turned() {
@@ -186,6 +267,19 @@ fn the_glass_shows_what_was_drawn_on_every_model_however_it_is_turned() {
     }
 }
 
+/// What a phone reads off the glass.
+fn codes(wire: &Wire, rotate: u16) -> Vec<String> {
+    let (width, height, seen) = wire.seen(rotate);
+    // Twice as large, as a camera sees it from near.
+    let gray = |x: usize, y: usize| seen[(y / 2) * width + x / 2][1];
+    let mut picture = rqrr::PreparedImage::prepare_from_greyscale(2 * width, 2 * height, gray);
+    let grids = picture.detect_grids();
+    grids
+        .iter()
+        .filter_map(|grid| Some(grid.decode().ok()?.1))
+        .collect()
+}
+
 #[test]
 fn a_phone_reads_the_code_off_the_glass() {
     for model in MODELS {
@@ -193,17 +287,11 @@ fn a_phone_reads_the_code_off_the_glass() {
             let (make, mounting) = mounted(model, rotate);
             let (mut panel, wire) = panel(make, &mounting);
             show(&mut panel, &pay(120));
-            let (width, height, seen) = wire.seen(rotate);
-            // Twice as large, as a camera sees it from near.
-            let gray = |x: usize, y: usize| seen[(y / 2) * width + x / 2][1] * 4;
-            let mut picture =
-                rqrr::PreparedImage::prepare_from_greyscale(2 * width, 2 * height, gray);
-            let read: Vec<String> = picture
-                .detect_grids()
-                .iter()
-                .filter_map(|grid| Some(grid.decode().ok()?.1))
-                .collect();
-            assert_eq!(read, [ADDRESS], "{model:?} turned by {rotate}");
+            assert_eq!(
+                codes(&wire, rotate),
+                [ADDRESS],
+                "{model:?} turned by {rotate}"
+            );
         }
     }
 }

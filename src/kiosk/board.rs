@@ -4,8 +4,10 @@
 
 #[cfg(feature = "sim")]
 pub mod desk;
+mod device;
+pub mod evdev;
 pub mod file;
-mod gpio;
+pub mod gpio;
 mod log;
 pub mod matrix;
 pub mod mipi;
@@ -46,57 +48,78 @@ pub struct NotOpened {
 impl Board {
     /// Opens the devices that the file names.
     pub fn open(file: &BoardFile) -> Result<Board, NotOpened> {
-        #[cfg(feature = "sim")]
-        let mut desk = DeskOnDemand {
-            listen: file.desk_listen,
-            desk: None,
-        };
-        let failed = |device| move |error| NotOpened { device, error };
-        let panel: Box<dyn Panel> = match &file.panel {
-            PanelKind::Png { file, size } => Box::new(png::PngPanel::new(file.clone(), *size)),
-            PanelKind::Mipi(wiring) => Box::new(wiring.connect().map_err(failed("panel"))?),
-            #[cfg(feature = "sim")]
-            PanelKind::Desk { size } => Box::new(desk.get().map_err(failed("panel"))?.panel(*size)),
-        };
-        let keypad: Box<dyn Keypad> = match &file.keypad {
-            KeypadKind::Stdin => Box::new(stdin::StdinKeypad::new()),
-            KeypadKind::Matrix(wiring) => Box::new(wiring.open().map_err(failed("keypad"))?),
-            #[cfg(feature = "sim")]
-            KeypadKind::Desk => Box::new(desk.get().map_err(failed("keypad"))?.keypad()),
-        };
-        let dispenser: Box<dyn Dispenser> = match &file.dispenser {
-            DispenserKind::Log { file } => {
-                Box::new(log::LogDispenser::open(file).map_err(failed("dispenser"))?)
-            }
-            DispenserKind::Pulse(line) => Box::new(line.open().map_err(failed("dispenser"))?),
-            #[cfg(feature = "sim")]
-            DispenserKind::Desk { ms } => {
-                Box::new(desk.get().map_err(failed("dispenser"))?.dispenser(*ms))
-            }
-        };
+        let mut devices = Devices::of(file);
         Ok(Board {
-            panel,
-            keypad,
-            dispenser,
+            panel: devices.panel()?,
+            keypad: devices.keypad()?,
+            dispenser: devices.dispenser()?,
             #[cfg(feature = "sim")]
-            desk: desk.desk,
+            desk: devices.desk,
         })
     }
 }
 
-/// All desk devices of a board share one page, which is opened with the first of them.
-#[cfg(feature = "sim")]
-struct DeskOnDemand {
-    listen: std::net::SocketAddr,
+/// The devices of a board, to be opened one by one.
+pub struct Devices<'a> {
+    file: &'a BoardFile,
+    /// All desk devices of a board share one page, which is opened with the first of them.
+    #[cfg(feature = "sim")]
     desk: Option<desk::Desk>,
 }
 
-#[cfg(feature = "sim")]
-impl DeskOnDemand {
-    fn get(&mut self) -> io::Result<&mut desk::Desk> {
-        match &mut self.desk {
-            Some(desk) => Ok(desk),
-            empty => Ok(empty.insert(desk::Desk::open(self.listen)?)),
+impl<'a> Devices<'a> {
+    /// Opens none yet.
+    pub fn of(file: &'a BoardFile) -> Devices<'a> {
+        Devices {
+            file,
+            #[cfg(feature = "sim")]
+            desk: None,
         }
     }
+
+    /// Opens the panel.
+    pub fn panel(&mut self) -> Result<Box<dyn Panel>, NotOpened> {
+        let failed = failed("panel");
+        Ok(match &self.file.panel {
+            PanelKind::Png { file, size } => Box::new(png::PngPanel::new(file.clone(), *size)),
+            PanelKind::Mipi(wiring) => Box::new(wiring.connect().map_err(failed)?),
+            #[cfg(feature = "sim")]
+            PanelKind::Desk { size } => Box::new(self.desk().map_err(failed)?.panel(*size)),
+        })
+    }
+
+    /// Opens the keypad.
+    pub fn keypad(&mut self) -> Result<Box<dyn Keypad>, NotOpened> {
+        let failed = failed("keypad");
+        Ok(match &self.file.keypad {
+            KeypadKind::Stdin => Box::new(stdin::StdinKeypad::new()),
+            KeypadKind::Matrix(wiring) => Box::new(wiring.open().map_err(failed)?),
+            KeypadKind::Evdev(device) => Box::new(evdev::EvdevKeypad::new(device.clone())),
+            #[cfg(feature = "sim")]
+            KeypadKind::Desk => Box::new(self.desk().map_err(failed)?.keypad()),
+        })
+    }
+
+    /// Opens the dispenser. Nothing moves.
+    pub fn dispenser(&mut self) -> Result<Box<dyn Dispenser>, NotOpened> {
+        let failed = failed("dispenser");
+        Ok(match &self.file.dispenser {
+            DispenserKind::Log { file } => Box::new(log::LogDispenser::open(file).map_err(failed)?),
+            DispenserKind::Pulse(line) => Box::new(line.open().map_err(failed)?),
+            #[cfg(feature = "sim")]
+            DispenserKind::Desk { ms } => Box::new(self.desk().map_err(failed)?.dispenser(*ms)),
+        })
+    }
+
+    #[cfg(feature = "sim")]
+    fn desk(&mut self) -> io::Result<&mut desk::Desk> {
+        match &mut self.desk {
+            Some(desk) => Ok(desk),
+            empty => Ok(empty.insert(desk::Desk::open(self.file.desk_listen)?)),
+        }
+    }
+}
+
+fn failed(device: &'static str) -> impl Fn(io::Error) -> NotOpened {
+    move |error| NotOpened { device, error }
 }

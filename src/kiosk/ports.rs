@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::io;
 
 use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
+use crate::kiosk::legend::Legend;
 use crate::kiosk::machine::effect::Record;
 use crate::kiosk::machine::event::{Key, NoReply, NotAdded, Unsettled};
 use crate::kiosk::machine::instant::Instant;
@@ -38,6 +39,10 @@ pub enum Pressed {
 
 /// Where keys come from. Waiting for a key is how the loop sleeps.
 pub trait Keypad {
+    /// What is printed on its caps.
+    fn legend(&self) -> Legend {
+        Legend::default()
+    }
     /// Waits for a key, for so long at most. A signal may end the wait early.
     fn wait(&mut self, patience: Duration) -> io::Result<Pressed>;
 }

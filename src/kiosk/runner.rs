@@ -240,6 +240,7 @@ impl<'a> Runner<'a> {
         let look = Look {
             language: wanted.1,
             service_phone: self.service_phone.clone(),
+            legend: self.ports.keypad.legend(),
         };
         ui::draw(&mut self.frame, &wanted.0, &look);
         if let Err(error) = self.ports.panel.show(wanted.0.name(), &self.frame) {

@@ -17,17 +17,20 @@ mod text;
 mod theme;
 mod words;
 
+use crate::kiosk::legend::Legend;
 use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::ui::frame::Frame;
 use crate::kiosk::ui::page::Page;
 
-/// What does not come from the sale: the language, and whom to call.
+/// What does not come from the sale: the language, whom to call, and the pad.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Look {
     /// The language of the words.
     pub language: Language,
     /// Whom to call when something is wrong.
     pub service_phone: Option<String>,
+    /// What is printed on the pad.
+    pub legend: Legend,
 }
 
 /// Draws a screen over the whole frame.

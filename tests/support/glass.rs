@@ -26,12 +26,15 @@ pub struct Make {
     pub inverts: bool,
     /// Whether the sub-pixels are blue, green, red.
     pub bgr: bool,
+    /// Whether shift registers make 16 parallel lines of the serial ones, as on the 3.5" HATs.
+    pub shifted: bool,
 }
 
 /// The display, as it is.
 pub struct Display {
     make: Make,
-    pixels: Vec<u16>,
+    /// What is stored, in the order in which it was sent; the upper bits of each byte count.
+    pixels: Vec<[u8; 3]>,
     columns: (usize, usize),
     pages: (usize, usize),
     pointer: (usize, usize),
@@ -40,7 +43,10 @@ pub struct Display {
     awake: bool,
     on: bool,
     pixel_format: u8,
-    data: bool,
+    /// The data/command line.
+    pub data: bool,
+    /// The first byte of a word, while the shift registers hold only that.
+    upper: Option<u8>,
     command: u8,
     arguments: Vec<u8>,
     /// Bytes and transfers since they were last asked for.
@@ -59,7 +65,8 @@ impl Wire {
             make,
             // What is in the memory of a display that was just switched on: anything.
             pixels: (0..width * height)
-                .map(|place| (place * 2_654_435_761) as u16)
+                .map(|place| (place * 2_654_435_761).to_le_bytes())
+                .map(|bytes| [bytes[0], bytes[1], bytes[2]])
                 .collect(),
             columns: (0, width - 1),
             pages: (0, height - 1),
@@ -70,6 +77,7 @@ impl Wire {
             on: false,
             pixel_format: 0,
             data: false,
+            upper: None,
             command: 0,
             arguments: Vec::new(),
             bytes: 0,
@@ -86,14 +94,36 @@ impl Wire {
         )
     }
 
-    /// What a person sees, with the head tilted by `turned` degrees clockwise: width, height, red-green-blue.
+    /// What a person sees, with the head tilted by `turned` degrees clockwise: width, height, and red, green and blue of
+    /// each pixel in the upper bits of a byte.
     pub fn seen(&self, turned: u16) -> (usize, usize, Vec<[u8; 3]>) {
         self.0.borrow().seen(turned)
     }
 }
 
 impl Display {
-    fn byte(&mut self, byte: u8) {
+    /// Takes a byte off the bus.
+    pub fn byte(&mut self, byte: u8) {
+        if !self.make.shifted {
+            return self.take(byte);
+        }
+        match self.upper.take() {
+            None => self.upper = Some(byte),
+            Some(upper) => {
+                let is_pixel = self.data && self.command == 0x2c;
+                assert!(
+                    is_pixel || upper == 0,
+                    "a command or parameter is the lower byte"
+                );
+                if is_pixel {
+                    self.take(upper);
+                }
+                self.take(byte);
+            }
+        }
+    }
+
+    fn take(&mut self, byte: u8) {
         if !self.data {
             self.command = byte;
             self.arguments.clear();
@@ -115,8 +145,16 @@ impl Display {
             (0x2b, [a, b, c, d]) => self.pages = range(*a, *b, *c, *d),
             (0x36, [access]) => self.access = *access,
             (0x3a, [format]) => self.pixel_format = *format,
-            (0x2c, [high, low]) => {
+            // Two bytes a pixel: five bits, six, five.
+            (0x2c, [high, low]) if self.pixel_format & 7 == 5 => {
                 let color = u16::from_be_bytes([*high, *low]);
+                self.arguments.clear();
+                let [red, green] = [color >> 11 << 3, color >> 5 << 2];
+                self.write([red as u8, green as u8, (color << 3) as u8]);
+            }
+            // Three bytes a pixel, the upper six bits of each.
+            (0x2c, [red, green, blue]) if self.pixel_format & 7 == 6 => {
+                let color = [*red, *green, *blue];
                 self.arguments.clear();
                 self.write(color);
             }
@@ -124,13 +162,8 @@ impl Display {
         }
     }
 
-    fn write(&mut self, color: u16) {
+    fn write(&mut self, color: [u8; 3]) {
         assert!(self.awake, "a display that sleeps takes no pixels");
-        assert_eq!(
-            self.pixel_format & 0x07,
-            0x05,
-            "two bytes a pixel must have been agreed on"
-        );
         let (column, page) = self.pointer;
         // The data sheets' table: with MV the column address counts physical rows. MX and MY mirror the physical axes.
         let (mut x, mut y) = if self.access & 0x20 == 0 {
@@ -159,7 +192,8 @@ impl Display {
         };
     }
 
-    fn seen(&self, turned: u16) -> (usize, usize, Vec<[u8; 3]>) {
+    /// See [`Wire::seen`].
+    pub fn seen(&self, turned: u16) -> (usize, usize, Vec<[u8; 3]>) {
         assert!(self.on, "the display was never switched on");
         let (left, top, width, height) = self.make.glass;
         let at =
@@ -185,22 +219,14 @@ impl Display {
         (seen_width, seen_height, picture)
     }
 
-    fn color(&self, stored: u16) -> [u8; 3] {
-        let shown = if self.inversion != self.make.inverts {
-            !stored
-        } else {
-            stored
+    fn color(&self, stored: [u8; 3]) -> [u8; 3] {
+        let [first, green, last] = match self.inversion != self.make.inverts {
+            true => stored.map(|part| !part),
+            false => stored,
         };
-        let (first, green, last) = (
-            (shown >> 11) as u8 & 31,
-            (shown >> 5) as u8 & 63,
-            shown as u8 & 31,
-        );
-        let swapped = (self.access & 0x08 != 0) != self.make.bgr;
-        if swapped {
-            [last, green, first]
-        } else {
-            [first, green, last]
+        match (self.access & 0x08 != 0) != self.make.bgr {
+            true => [last, green, first],
+            false => [first, green, last],
         }
     }
 }
@@ -241,6 +267,10 @@ impl SpiDevice for Spi {
             display.transfers += usize::from(!bytes.is_empty());
             bytes.iter().for_each(|byte| display.byte(*byte));
         }
+        assert_eq!(
+            display.upper, None,
+            "half a word in the shift registers is lost"
+        );
         Ok(())
     }
 }

@@ -58,6 +58,8 @@ pub enum KeypadKind {
     Stdin,
     /// Rows and columns of contacts on GPIO lines.
     Matrix(MatrixWiring),
+    /// A number pad on USB: this device file, or the first that is found.
+    Evdev(Option<PathBuf>),
     /// A page in the browser.
     #[cfg(feature = "sim")]
     Desk,
@@ -118,6 +120,7 @@ impl BoardFile {
                     let wiring = check_matrix(matrix, raw.gpio_chip.as_ref(), &mut pins);
                     KeypadKind::Matrix(wiring.map_err(wrong)?)
                 }
+                RawKeypad::Evdev { device } => KeypadKind::Evdev(device),
                 #[cfg(feature = "sim")]
                 RawKeypad::Desk {} => KeypadKind::Desk,
             },
@@ -156,6 +159,7 @@ impl BoardFile {
 mod tests {
     use super::*;
     use crate::kiosk::board::pulse::Count;
+    use crate::kiosk::machine::event::Key;
     use crate::money::Fen;
 
     const BENCH: &str = include_str!("../../../boards/bench.toml");
@@ -270,6 +274,11 @@ mod tests {
                 "rotate = 45",
                 "panel.rotate: 45 is not 0, 90, 180 or 270",
             ),
+            (
+                "rotate = 90",
+                "bus = \"shift16\"",
+                "panel.bus: shift16 is how ili9486 HATs are built; leave it out for this model",
+            ),
             ("st7789", "st7788", "unknown variant `st7788`"),
             ("invert", "invret", "unknown field `invret`"),
         ] {
@@ -279,6 +288,18 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn the_lines_of_the_bus_in_use_are_not_free() {
+        let second = MIPI.replace("spidev0.0", "spidev1.0");
+        let error = parse(&second.replace("reset = 27", "reset = 18")).expect_err("taken");
+        assert!(
+            error.ends_with("panel.reset: BCM 18 is already the second SPI bus"),
+            "{error}"
+        );
+        let other_bus = parse(&second.replace("reset = 27", "reset = 9"));
+        assert!(other_bus.is_ok(), "the first bus is off");
     }
 
     const PULSE: &str = "[panel]\nkind = \"png\"\nfile = \"panel.png\"\nsize = [240, 320]\n[keypad]\nkind = \"stdin\"\n\
@@ -324,15 +345,19 @@ mod tests {
             panic!("a matrix")
         };
         assert_eq!(
-            wiring.keys.iter().map(|key| key.cap()).collect::<String>(),
+            wiring
+                .caps
+                .iter()
+                .map(|cap| cap.press.cap())
+                .collect::<String>(),
             "12C.0#"
         );
         for (change, told) in [
             (
                 ("\"12C\"", "\"12\""),
-                "keypad.keys: write 2 texts of 3 caps, like \"123C\"",
+                "keypad.keys: write 2 texts of 3 caps, like \"123\", or \"7 8 9L\" where holding 9 down is L",
             ),
-            (("12C", "12X"), "keypad.keys: X is no cap: 0–9 . # C B R L"),
+            (("12C", "12X"), "keypad.keys: X is no key: 0–9 . # C B R L"),
             ((".0#", ".0B"), "keypad.keys: there is no # to confirm with"),
             (
                 ("[5, 6]", "[5, 5]"),
@@ -350,6 +375,73 @@ mod tests {
             let error = board(change).expect_err(told);
             assert!(error.ends_with(told), "{error}");
         }
+    }
+
+    #[test]
+    fn a_pad_with_few_caps_has_two_keys_on_some() {
+        let matrix = "kind = \"matrix\"\nrows = [5, 6]\ncolumns = [12, 13]\nkeys = [\"1 2L\", \".C #\"]\ncaps = [\"12\", \"*#\"]\ndebounce-ms = 10";
+        let board = |change: (&str, &str)| {
+            parse(&MIPI.replace("kind = \"stdin\"", &matrix.replace(change.0, change.1)))
+        };
+        let KeypadKind::Matrix(wiring) = board(("", "")).expect("good").keypad else {
+            panic!("a matrix")
+        };
+        let cap = |key| wiring.legend().cap(key).map(|cap| (cap.print, cap.hold));
+        assert_eq!(cap(Key::Cancel), Some(("*".to_owned(), true)));
+        assert_eq!(cap(Key::Point), Some(("*".to_owned(), false)));
+        assert_eq!(cap(Key::Language), Some(("2".to_owned(), true)));
+        assert_eq!(cap(Key::Regenerate), None, "this pad has none");
+        for (change, told) in [
+            (
+                ("\"12\"", "\"123\""),
+                "keypad.caps: write what is printed: 2 texts of 2 characters",
+            ),
+            ((".C #", ".CB #"), "keypad.keys: write 2 texts of 2 caps"),
+            ((".C #", ". #"), "keypad.keys: there is no C to cancel with"),
+        ] {
+            let error = board(change).expect_err(told);
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_drop_sensor_is_a_part_of_the_pulse() {
+        let sensor = "[dispenser.drop-sensor]\npin = 22\nactive = \"low\"\ngrace-ms = 3000\n";
+        let board =
+            |change: (&str, &str)| parse(&format!("{PULSE}{sensor}").replace(change.0, change.1));
+        let DispenserKind::Pulse(line) = board(("", "")).expect("good").dispenser else {
+            panic!("a pulse")
+        };
+        let sensor = line.sensor.expect("a sensor");
+        assert_eq!((sensor.pin, sensor.active_low), (22, true));
+        assert_eq!(sensor.grace, std::time::Duration::from_secs(3));
+        for (change, told) in [
+            (
+                ("pin = 22", "pin = 17"),
+                "dispenser.drop-sensor.pin: BCM 17 is already dispenser.pin",
+            ),
+            (
+                ("3000", "31000"),
+                "dispenser.drop-sensor.grace-ms: 31000 is not within 100 … 30000",
+            ),
+        ] {
+            let error = board(change).expect_err(told);
+            assert!(error.ends_with(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_number_pad_is_the_one_that_is_named_or_the_first_there_is() {
+        let pad = |more: &str| {
+            parse(&BENCH.replace("\"stdin\"", &format!("\"evdev\"{more}")))
+                .map(|board| board.keypad)
+        };
+        assert_eq!(pad(""), Ok(KeypadKind::Evdev(None)));
+        let named = PathBuf::from("/dev/input/event3");
+        assert_eq!(
+            pad("\ndevice = \"/dev/input/event3\""),
+            Ok(KeypadKind::Evdev(Some(named)))
+        );
     }
 
     #[test]
@@ -381,7 +473,7 @@ mod tests {
             (
                 "[240, 320]",
                 "[240, 321]",
-                "boards/x.toml: panel.size: 240 × 321 is not 240 × 320 or 320 × 480",
+                "boards/x.toml: panel.size: 240 × 321 is not 128 × 160, 240 × 240, 240 × 320 or 320 × 480",
             ),
             ("\"png\"", "\"pgn\"", "unknown variant `pgn`, expected"),
             (

@@ -13,12 +13,13 @@ use std::time::Instant as SystemInstant;
 use gpiocdev::Request;
 use gpiocdev::line::{Bias, Drive, EdgeDetection, Value};
 
-use crate::kiosk::board::gpio;
+use crate::kiosk::board::gpio::{self, GpioChip};
+use crate::kiosk::legend::{Cap, Legend};
 use crate::kiosk::machine::event::Key;
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::ports::{Keypad, Pressed};
 
-pub use scan::Scanner;
+pub use scan::{HOLD, Scanner, Stroke};
 
 /// Between two scans while a key is down.
 const SCAN_EVERY: Duration = Duration::from_millis(2);
@@ -33,17 +34,40 @@ pub struct MatrixWiring {
     /// The lines of the columns.
     pub columns: Vec<u32>,
     /// What each cap means, row by row.
-    pub keys: Vec<Key>,
+    pub caps: Vec<KeyCap>,
     /// How long a contact may bounce.
     pub debounce: Duration,
     /// The GPIO chip, by path or label; the header's, if none is named.
     pub gpio_chip: Option<String>,
 }
 
+/// A cap of the pad.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyCap {
+    /// What is printed on it.
+    pub print: char,
+    /// The key that it is.
+    pub press: Key,
+    /// The key that it is when it is held down, if it is two.
+    pub hold: Option<Key>,
+}
+
 impl MatrixWiring {
+    /// What is printed on the pad.
+    pub fn legend(&self) -> Legend {
+        Legend::new(self.caps.iter().flat_map(|cap| {
+            let named = |key, hold| {
+                let print = cap.print.to_string();
+                (key, Cap { print, hold })
+            };
+            let held = cap.hold.map(|key| named(key, true));
+            [named(cap.press, false)].into_iter().chain(held)
+        }))
+    }
+
     /// Takes the lines.
     pub fn open(&self) -> io::Result<MatrixKeypad> {
-        let chip = gpio::find_chip(self.gpio_chip.as_deref())?;
+        let chip = GpioChip::find(self.gpio_chip.as_deref())?;
         let rows = Request::builder()
             .on_chip(chip.path())
             .with_consumer(gpio::CONSUMER)
@@ -51,7 +75,7 @@ impl MatrixWiring {
             .as_output(Value::Inactive)
             .with_drive(Drive::OpenDrain)
             .request()
-            .map_err(|error| io::Error::other(format!("keypad.rows: {error}")))?;
+            .map_err(|error| chip.refused("rows", &self.rows, error))?;
         let columns = Request::builder()
             .on_chip(chip.path())
             .with_consumer(gpio::CONSUMER)
@@ -60,8 +84,15 @@ impl MatrixWiring {
             .with_bias(Bias::PullUp)
             .with_edge_detection(EdgeDetection::BothEdges)
             .request()
-            .map_err(|error| io::Error::other(format!("keypad.columns: {error}")))?;
-        let scanner = Scanner::new(self.columns.len(), self.debounce);
+            .map_err(|error| chip.refused("columns", &self.columns, error))?;
+        let doubles = self
+            .caps
+            .iter()
+            .enumerate()
+            .fold(0, |doubles, (place, cap)| {
+                doubles | u32::from(cap.hold.is_some()) << place
+            });
+        let scanner = Scanner::new(self.columns.len(), self.debounce, doubles);
         Ok(MatrixKeypad {
             wiring: self.clone(),
             rows,
@@ -100,6 +131,13 @@ impl MatrixKeypad {
         Ok(closed)
     }
 
+    fn key(&self, stroke: Stroke) -> Option<Key> {
+        match stroke {
+            Stroke::Press(place) => Some(self.wiring.caps.get(place)?.press),
+            Stroke::Hold(place) => self.wiring.caps.get(place)?.hold,
+        }
+    }
+
     /// Pulls these rows low; the others float.
     fn drive(&self, is_driven: impl Fn(u32) -> bool) -> io::Result<()> {
         let mut levels = gpiocdev::line::Values::default();
@@ -118,12 +156,20 @@ impl MatrixKeypad {
 }
 
 impl Keypad for MatrixKeypad {
+    fn legend(&self) -> Legend {
+        self.wiring.legend()
+    }
+
     fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
         let deadline = SystemInstant::now() + patience;
         loop {
             let now = Instant::from_millis(self.began.elapsed().as_millis() as u64);
-            if let Some(key) = self.scanner.see(now, self.scan()?) {
-                return Ok(Pressed::Key(self.wiring.keys[key]));
+            if let Some(key) = self
+                .scanner
+                .see(now, self.scan()?)
+                .and_then(|s| self.key(s))
+            {
+                return Ok(Pressed::Key(key));
             }
             let left = deadline.saturating_duration_since(SystemInstant::now());
             if left.is_zero() {

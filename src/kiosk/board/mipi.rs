@@ -5,6 +5,7 @@
 
 mod changes;
 mod glass;
+mod shift;
 mod wiring;
 
 use std::io;
@@ -17,7 +18,7 @@ use crate::kiosk::ports::Panel;
 use crate::kiosk::ui::frame::Frame;
 
 pub use changes::{OVERHEAD, changes};
-pub use glass::{Glass, Model, Mounting, open};
+pub use glass::{Bus, Glass, Model, Mounting, open};
 pub use wiring::Wiring;
 
 /// A panel behind a bus, and what it shows.

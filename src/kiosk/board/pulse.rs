@@ -1,25 +1,34 @@
 //! The dispenser `pulse`: a relay, or a coin acceptor's line, on a GPIO pin.
 //!
+//! With a drop sensor it knows whether goods fell: the outcome is what the sensor saw. Without one, goods are believed to
+//! be out when the pulses are.
+//!
 //! A pulse is a deadline in the kiosk's loop, not a sleep. The line is off from the moment it is opened until a pulse
 //! begins, and off again when this is dropped: on exit, on a signal, on a panic. What a process cannot assure (its own
 //! death by SIGKILL, a dead kernel) the hardware must: a pull resistor, and a monostable that ends any pulse.
 
+mod sensor;
 mod train;
 
+use core::time::Duration;
 use std::io;
 
 use embedded_hal::digital::OutputPin;
 use linux_embedded_hal::CdevPin;
 
 use crate::ids::SaleId;
-use crate::kiosk::board::gpio;
+use crate::kiosk::board::gpio::GpioChip;
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::ports::Dispenser;
 use crate::money::Fen;
 use crate::sale::Outcome;
 
+pub use sensor::{DropSensor, SensorLine};
 use train::Train;
 pub use train::{Count, Shape};
+
+/// Between two looks at the drop sensor.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A pulse line, as the board file describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +39,8 @@ pub struct PulseLine {
     pub active_low: bool,
     /// What a sale's pulses look like.
     pub shape: Shape,
+    /// The drop sensor, where there is one.
+    pub sensor: Option<SensorLine>,
     /// The GPIO chip, by path or label; the header's, if none is named.
     pub gpio_chip: Option<String>,
 }
@@ -37,9 +48,13 @@ pub struct PulseLine {
 impl PulseLine {
     /// Takes the line, off.
     pub fn open(&self) -> io::Result<PulseDispenser<CdevPin>> {
-        let mut chip = gpio::find_chip(self.gpio_chip.as_deref())?;
-        let line = gpio::output(&mut chip, self.pin, self.active_low)?;
-        PulseDispenser::new(line, self.active_low, self.shape)
+        let chip = GpioChip::find(self.gpio_chip.as_deref())?;
+        let line = chip.output("pin", self.pin, self.active_low)?;
+        let dispenser = PulseDispenser::new(line, self.active_low, self.shape)?;
+        match &self.sensor {
+            Some(sensor) => Ok(dispenser.watched_by(Box::new(sensor.open()?), sensor.grace)),
+            None => Ok(dispenser),
+        }
     }
 }
 
@@ -48,9 +63,27 @@ pub struct PulseDispenser<P: OutputPin> {
     line: P,
     active_low: bool,
     shape: Shape,
-    train: Option<Train>,
-    /// The line did not do what it was told: nobody knows what the relay does.
+    /// What sees the goods fall, and how long after the last pulse they may.
+    watch: Option<(Box<dyn DropSensor>, Duration)>,
+    phase: Phase,
+    /// A line did not do what it was told: nobody knows what the relay does.
     broken: bool,
+}
+
+/// Where a sale's pulses are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Phase {
+    Idle,
+    /// Pulses are under way; so many goods have fallen.
+    Pulsing {
+        train: Train,
+        drops: u32,
+    },
+    /// The pulses are over, and nothing has fallen yet.
+    Waiting {
+        until: Instant,
+        look_at: Instant,
+    },
 }
 
 impl<P: OutputPin> PulseDispenser<P> {
@@ -60,11 +93,60 @@ impl<P: OutputPin> PulseDispenser<P> {
             line,
             active_low,
             shape,
-            train: None,
+            watch: None,
+            phase: Phase::Idle,
             broken: false,
         };
         dispenser.set(false)?;
         Ok(dispenser)
+    }
+
+    /// The same with a sensor that sees the goods fall, at the latest so long after the last pulse.
+    pub fn watched_by(mut self, sensor: Box<dyn DropSensor>, grace: Duration) -> Self {
+        self.watch = Some((sensor, grace));
+        self
+    }
+
+    /// How many goods have fallen since the last look.
+    fn drops(&mut self) -> io::Result<u32> {
+        let Some((sensor, _)) = &mut self.watch else {
+            return Ok(0);
+        };
+        sensor.drops().inspect_err(|_| self.broken = true)
+    }
+
+    /// Carries the pulses on and looks whether goods fall; what came of the sale, once it is known.
+    fn go_on(&mut self, now: Instant) -> io::Result<Option<Outcome>> {
+        let fallen = match self.phase {
+            Phase::Idle => return Ok(None),
+            Phase::Pulsing { .. } | Phase::Waiting { .. } => self.drops()?,
+        };
+        match &mut self.phase {
+            Phase::Idle => Ok(None),
+            Phase::Pulsing { train, drops } => {
+                *drops += fallen;
+                let (turned, is_over, drops) = (train.turn(now), train.is_over(), *drops);
+                if let Some(on) = turned {
+                    self.set(on)?;
+                }
+                // With a bare relay nobody knows better: the goods are out when the pulses are.
+                match &self.watch {
+                    _ if !is_over => Ok(None),
+                    Some((_, grace)) if drops == 0 => {
+                        let (until, look_at) = (now + *grace, now + LOOK_EVERY);
+                        self.phase = Phase::Waiting { until, look_at };
+                        Ok(None)
+                    }
+                    _ => Ok(Some(Outcome::Dispensed)),
+                }
+            }
+            Phase::Waiting { .. } if fallen > 0 => Ok(Some(Outcome::Dispensed)),
+            Phase::Waiting { until, .. } if now >= *until => Ok(Some(Outcome::NotDispensed)),
+            Phase::Waiting { look_at, .. } => {
+                *look_at = now + LOOK_EVERY;
+                Ok(None)
+            }
+        }
     }
 
     fn set(&mut self, on: bool) -> io::Result<()> {
@@ -97,31 +179,30 @@ impl<P: OutputPin> Dispenser for PulseDispenser<P> {
         let train = Train::begin(self.shape, total, now).ok_or_else(|| {
             io::Error::other(format!("{total} yuan is not a whole number of pulses"))
         })?;
+        // What fell before is not ours.
+        self.drops()?;
         self.set(true)?;
-        self.train = Some(train);
+        self.phase = Phase::Pulsing { train, drops: 0 };
         Ok(())
     }
 
-    /// With a bare relay nobody knows better: the goods are out when the pulses are.
     fn poll(&mut self, now: Instant) -> Option<Outcome> {
-        let train = self.train.as_mut()?;
-        let (on, is_over) = (train.turn(now), train.is_over());
-        if let Some(on) = on {
-            if let Err(error) = self.set(on) {
-                tracing::error!("{error}");
-                self.train = None;
-                return Some(Outcome::Unknown);
-            }
-        }
-        if is_over {
-            self.train = None;
-            return Some(Outcome::Dispensed);
-        }
-        None
+        let outcome = self.go_on(now).unwrap_or_else(|error| {
+            tracing::error!("{error}; nobody knows what the machine has done");
+            // It may still be on.
+            let _ = self.set(false);
+            Some(Outcome::Unknown)
+        })?;
+        self.phase = Phase::Idle;
+        Some(outcome)
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        self.train.as_ref().map(Train::turns_at)
+        match &self.phase {
+            Phase::Idle => None,
+            Phase::Pulsing { train, .. } => Some(train.turns_at()),
+            Phase::Waiting { until, look_at } => Some((*look_at).min(*until)),
+        }
     }
 }
 
@@ -258,6 +339,81 @@ mod tests {
         dispenser.start(at(0), id, total).expect("started");
         line.0.borrow_mut().1 = true;
         assert_eq!(dispenser.poll(at(500)), Some(Outcome::Unknown));
+        assert!(!dispenser.is_ready());
+    }
+
+    /// A sensor that sees goods fall when the test lets them.
+    #[derive(Clone, Default)]
+    struct Chute(Rc<RefCell<Option<u32>>>);
+
+    impl DropSensor for Chute {
+        fn drops(&mut self) -> io::Result<u32> {
+            let seen = self.0.replace(Some(0));
+            seen.ok_or_else(|| io::Error::other("the sensor is gone"))
+        }
+    }
+
+    /// A dispenser with a sensor, 3 s of grace, and a sale under way since 1000; its last pulse ends at 2100.
+    fn watched() -> (PulseDispenser<Line>, Chute) {
+        let chute = Chute::default();
+        // Somebody knocked on the machine before.
+        chute.0.replace(Some(7));
+        let (dispenser, _) = dispenser(false);
+        let mut dispenser = dispenser.watched_by(Box::new(chute.clone()), Duration::from_secs(3));
+        let (id, total) = sale();
+        dispenser.start(at(1000), id, total).expect("started");
+        (dispenser, chute)
+    }
+
+    /// Polls as the loop does, until there is an outcome.
+    fn outcome(
+        dispenser: &mut PulseDispenser<Line>,
+        drop: Option<(u64, &Chute)>,
+    ) -> (u64, Outcome) {
+        for now in 1000..10_000 {
+            if let Some((_, chute)) = drop.filter(|(when, _)| *when == now) {
+                chute.0.replace(Some(1));
+            }
+            if dispenser
+                .wake_at()
+                .is_some_and(|wake_at| at(now) >= wake_at)
+            {
+                if let Some(outcome) = dispenser.poll(at(now)) {
+                    return (now, outcome);
+                }
+            }
+        }
+        panic!("a sale must end")
+    }
+
+    #[test]
+    fn goods_that_fall_during_the_pulses_are_out_when_the_pulses_are() {
+        let (mut dispenser, chute) = watched();
+        let (when, outcome) = outcome(&mut dispenser, Some((1200, &chute)));
+        assert_eq!((when, outcome), (2100, Outcome::Dispensed));
+    }
+
+    #[test]
+    fn goods_that_fall_a_little_later_end_the_waiting_at_once() {
+        let (mut dispenser, chute) = watched();
+        let (when, outcome) = outcome(&mut dispenser, Some((4000, &chute)));
+        assert_eq!(outcome, Outcome::Dispensed);
+        assert!((4000..=4020).contains(&when), "at {when}");
+    }
+
+    #[test]
+    fn nothing_that_fell_in_time_is_not_dispensed() {
+        let (mut dispenser, _) = watched();
+        let (when, outcome) = outcome(&mut dispenser, None);
+        assert_eq!((when, outcome), (5100, Outcome::NotDispensed));
+        assert_eq!(dispenser.wake_at(), None);
+    }
+
+    #[test]
+    fn a_sensor_that_breaks_leaves_an_unknown_outcome_and_no_further_sale() {
+        let (mut dispenser, chute) = watched();
+        chute.0.replace(None);
+        assert_eq!(dispenser.poll(at(1100)), Some(Outcome::Unknown));
         assert!(!dispenser.is_ready());
     }
 

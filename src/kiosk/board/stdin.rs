@@ -3,9 +3,9 @@
 use core::time::Duration;
 use std::io;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::device;
 use crate::kiosk::machine::event::Key;
 use crate::kiosk::ports::{Keypad, Pressed};
 
@@ -24,19 +24,15 @@ impl StdinKeypad {
 
 impl Keypad for StdinKeypad {
     fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
-        if self.ended {
-            std::thread::sleep(patience);
-            return Ok(Pressed::Ended);
-        }
         let stdin = rustix::stdio::stdin();
-        let timeout = Timespec {
-            tv_sec: patience.as_secs() as i64,
-            tv_nsec: patience.subsec_nanos().into(),
-        };
-        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) | Err(Errno::INTR) => return Ok(Pressed::Nothing),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
+        let file = (!self.ended).then_some(stdin);
+        if !device::wait_readable(file, patience)? {
+            let nothing = if self.ended {
+                Pressed::Ended
+            } else {
+                Pressed::Nothing
+            };
+            return Ok(nothing);
         }
         let mut byte = [0];
         match rustix::io::read(stdin, &mut byte) {

@@ -8,6 +8,7 @@ use embedded_graphics::pixelcolor::Rgb565;
 
 use crate::ids::OrderNo;
 use crate::kiosk::machine::amount::{Refusal, Typed};
+use crate::kiosk::machine::event::Key;
 use crate::kiosk::machine::screen::{Doing, Failure, Leaving, Outage, Screen};
 use crate::kiosk::ui::column::{Column, Part, Row};
 use crate::kiosk::ui::input::Input;
@@ -89,20 +90,27 @@ fn amount(page: &mut Page<'_>, typed: &Typed, refused: Option<Refusal>) {
     // The sign takes the place of the hint: nothing else moves.
     let (hint, ground) = match refused {
         Some(refusal) => (why_refused(page, refusal), theme::AMBER),
-        None => (page.say(words::THEN_CONFIRM).to_owned(), theme::PAPER),
+        None => (then_confirm(page), theme::PAPER),
     };
     let hint = on_field(page, &column, &hint, ground, 1);
     column.add(hint.gap(page.px(8)));
 
     let keys = [
-        ('#', words::CONFIRM),
-        ('B', words::BACKSPACE),
-        ('C', words::CLEAR),
-        ('L', words::OTHER_LANGUAGE),
+        (Key::Confirm, words::CONFIRM),
+        (Key::Backspace, words::BACKSPACE),
+        (Key::Cancel, words::CLEAR),
+        (Key::Language, words::OTHER_LANGUAGE),
     ];
     let keys = Keys::new(page, column.width(), &keys);
     column.add(Row::of(Part::Keys(keys)).gap(page.px(8)).spring(2).rank(1));
     column.draw(page);
+}
+
+/// Names the cap to confirm with.
+fn then_confirm(page: &Page<'_>) -> String {
+    let cap = page.look.legend.cap(Key::Confirm);
+    let print = cap.map_or_else(|| Key::Confirm.cap().to_string(), |cap| cap.print);
+    page.say(words::THEN_CONFIRM).replace('#', &print)
 }
 
 fn input(page: &Page<'_>, width: u32, typed: &Typed, refused: bool) -> Input {
@@ -239,8 +247,10 @@ fn could_not(page: &mut Page<'_>, what: Failure, total: Fen, reference: Option<&
     }
     add_phone(page, &mut column);
     let keys: &[_] = match what {
-        Failure::NoAnswer | Failure::Refused => &[('#', words::TRY_AGAIN), ('C', words::BACK)],
-        _ => &[('C', words::BACK)],
+        Failure::NoAnswer | Failure::Refused => {
+            &[(Key::Confirm, words::TRY_AGAIN), (Key::Cancel, words::BACK)]
+        }
+        _ => &[(Key::Cancel, words::BACK)],
     };
     let keys = Keys::new(page, column.width(), keys);
     column.add(Row::of(Part::Keys(keys)).gap(page.px(6)).spring(2).rank(3));

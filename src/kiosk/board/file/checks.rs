@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use super::pins::Pins;
 use super::raw::{Active, ColorOrder, RawMatrix, RawMipi, RawPulse};
-use crate::kiosk::board::matrix::MatrixWiring;
-use crate::kiosk::board::mipi::{Mounting, Wiring};
-use crate::kiosk::board::pulse::{Count, PulseLine, Shape};
+use crate::kiosk::board::matrix::{KeyCap, MatrixWiring};
+use crate::kiosk::board::mipi::{Bus, Model, Mounting, Wiring};
+use crate::kiosk::board::pulse::{Count, PulseLine, SensorLine, Shape};
 use crate::kiosk::machine::event::Key;
 use crate::money::Fen;
 
-/// The lines of SPI0 on the header: chip selects, MISO, MOSI, SCLK.
+/// The lines of the two buses on the header: chip selects, MISO, MOSI, SCLK.
 const SPI0: RangeInclusive<u32> = 7..=11;
+const SPI1: RangeInclusive<u32> = 16..=21;
 
 /// The field and the fix, where a section cannot be.
 pub type Wrong = (&'static str, String);
@@ -54,8 +55,10 @@ pub fn check_mipi(
             ),
         ));
     }
-    if raw.spi.to_string_lossy().starts_with("/dev/spidev0") {
-        pins.reserve("the SPI bus", SPI0);
+    match raw.spi.to_string_lossy() {
+        spi if spi.starts_with("/dev/spidev0") => pins.reserve("the SPI bus", SPI0),
+        spi if spi.starts_with("/dev/spidev1") => pins.reserve("the second SPI bus", SPI1),
+        _ => {}
     }
     for (field, pin) in [
         ("panel.dc", Some(raw.dc)),
@@ -65,8 +68,15 @@ pub fn check_mipi(
         pin.map_or(Ok(()), |pin| pins.take(field, pin))
             .map_err(|fix| (field, fix))?;
     }
+    if raw.bus == Bus::Shift16 && model != Model::Ili9486 {
+        return Err((
+            "panel.bus",
+            "shift16 is how ili9486 HATs are built; leave it out for this model".to_owned(),
+        ));
+    }
     let mounting = Mounting {
         model,
+        bus: raw.bus,
         size,
         offset: (raw.offset[0], raw.offset[1]),
         rotate: raw.rotate,
@@ -97,22 +107,17 @@ pub fn check_matrix(
             format!("{rows} rows × {columns} columns is not 1 … 8 of each and 32 keys at most"),
         ));
     }
-    let is_shaped =
-        raw.keys.len() == rows && raw.keys.iter().all(|row| row.chars().count() == columns);
-    if !is_shaped {
-        return Err((
-            "keypad.keys",
-            format!("write {rows} texts of {columns} caps, like \"123C\""),
-        ));
-    }
-    let caps = raw.keys.iter().flat_map(|row| row.chars());
-    let read = |cap| {
-        Key::from_char(cap)
-            .ok_or_else(|| ("keypad.keys", format!("{cap} is no cap: 0–9 . # C B R L")))
-    };
-    let keys = caps.map(read).collect::<Result<Vec<Key>, Wrong>>()?;
-    if !keys.contains(&Key::Confirm) {
-        return Err(("keypad.keys", "there is no # to confirm with".to_owned()));
+    let caps = caps(&raw, rows, columns)?;
+    for (key, why) in [(Key::Confirm, "confirm"), (Key::Cancel, "cancel")] {
+        if !caps
+            .iter()
+            .any(|cap| cap.press == key || cap.hold == Some(key))
+        {
+            return Err((
+                "keypad.keys",
+                format!("there is no {} to {why} with", key.cap()),
+            ));
+        }
     }
     if !(1..=50).contains(&raw.debounce_ms) {
         return Err((
@@ -129,10 +134,62 @@ pub fn check_matrix(
     Ok(MatrixWiring {
         rows: raw.rows,
         columns: raw.columns,
-        keys,
+        caps,
         debounce: Duration::from_millis(raw.debounce_ms),
         gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
     })
+}
+
+/// The table of keys, and what is printed on each cap where that is something else.
+fn caps(raw: &RawMatrix, rows: usize, columns: usize) -> Result<Vec<KeyCap>, Wrong> {
+    let keys = table(&raw.keys, rows, columns).ok_or_else(|| {
+        let like = match columns {
+            3 => "\"123\", or \"7 8 9L\" where holding 9 down is L",
+            _ => "\"123C\", or \"7 8 9L C\" where holding 9 down is L",
+        };
+        let fix = format!("write {rows} texts of {columns} caps, like {like}");
+        ("keypad.keys", fix)
+    })?;
+    let prints = match &raw.caps {
+        None => keys.clone(),
+        Some(caps) => table(caps, rows, columns).ok_or_else(|| {
+            let fix = format!("write what is printed: {rows} texts of {columns} characters");
+            ("keypad.caps", fix)
+        })?,
+    };
+    let read = |cap: char| {
+        let unknown = || ("keypad.keys", format!("{cap} is no key: 0–9 . # C B R L"));
+        Key::from_char(cap).ok_or_else(unknown)
+    };
+    let cap = |((press, hold), (print, _)): (&Two, &Two)| {
+        Ok(KeyCap {
+            print: *print,
+            press: read(*press)?,
+            hold: hold.map(read).transpose()?,
+        })
+    };
+    keys.iter().zip(&prints).map(cap).collect()
+}
+
+/// One character, or two.
+type Two = (char, Option<char>);
+
+/// A table of that shape: a row's cells are its characters, or its words of one or two characters.
+fn table(texts: &[String], rows: usize, columns: usize) -> Option<Vec<Two>> {
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        let two = (letters.next()?, letters.next());
+        letters.next().is_none().then_some(two)
+    };
+    let row = |text: &String| -> Option<Vec<Two>> {
+        let cells: Option<Vec<Two>> = match text.contains(' ') {
+            true => text.split_whitespace().map(word).collect(),
+            false => Some(text.chars().map(|letter| (letter, None)).collect()),
+        };
+        cells.filter(|cells| cells.len() == columns)
+    };
+    let table: Vec<Vec<Two>> = texts.iter().map(row).collect::<Option<_>>()?;
+    (table.len() == rows).then(|| table.concat())
 }
 
 /// A pulse line's section, checked.
@@ -170,6 +227,26 @@ pub fn check_pulse(
             ));
         }
     };
+    let gpio_chip = raw.gpio_chip.or_else(|| board_chip.cloned());
+    let sensor = match raw.drop_sensor {
+        None => None,
+        Some(sensor) => {
+            pins.take("dispenser.drop-sensor.pin", sensor.pin)
+                .map_err(|fix| ("dispenser.drop-sensor.pin", fix))?;
+            if !(100..=30_000).contains(&sensor.grace_ms) {
+                return Err((
+                    "dispenser.drop-sensor.grace-ms",
+                    format!("{} is not within 100 … 30000", sensor.grace_ms),
+                ));
+            }
+            Some(SensorLine {
+                pin: sensor.pin,
+                active_low: sensor.active == Active::Low,
+                grace: Duration::from_millis(sensor.grace_ms),
+                gpio_chip: gpio_chip.clone(),
+            })
+        }
+    };
     let shape = Shape {
         on: Duration::from_millis(raw.ms),
         off: Duration::from_millis(gap_ms),
@@ -179,16 +256,17 @@ pub fn check_pulse(
         pin: raw.pin,
         active_low: raw.active == Active::Low,
         shape,
-        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+        sensor,
+        gpio_chip,
     })
 }
 
 /// The screens are laid out for panels of these sizes, upright or on their side.
 pub fn check_size([width, height]: [u32; 2]) -> Result<(u32, u32), String> {
     match (width.min(height), width.max(height)) {
-        (240, 320) | (320, 480) => Ok((width, height)),
+        (128, 160) | (240, 240) | (240, 320) | (320, 480) => Ok((width, height)),
         _ => Err(format!(
-            "{width} × {height} is not 240 × 320 or 320 × 480, upright or on its side"
+            "{width} × {height} is not 128 × 160, 240 × 240, 240 × 320 or 320 × 480, upright or on its side"
         )),
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::kiosk::board::mipi::Model;
+use crate::kiosk::board::mipi::{Bus, Model};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -42,6 +42,8 @@ pub struct RawMipi {
     pub model: Model,
     pub size: [u16; 2],
     #[serde(default)]
+    pub bus: Bus,
+    #[serde(default)]
     pub offset: [u16; 2],
     #[serde(default)]
     pub rotate: u16,
@@ -75,6 +77,9 @@ pub enum ColorOrder {
 pub enum RawKeypad {
     Stdin {},
     Matrix(RawMatrix),
+    Evdev {
+        device: Option<PathBuf>,
+    },
     #[cfg(feature = "sim")]
     Desk {},
 }
@@ -103,6 +108,7 @@ pub struct RawMatrix {
     pub rows: Vec<u32>,
     pub columns: Vec<u32>,
     pub keys: Vec<String>,
+    pub caps: Option<Vec<String>>,
     pub debounce_ms: u64,
     pub gpio_chip: Option<String>,
 }
@@ -117,7 +123,17 @@ pub struct RawPulse {
     pub gap_ms: Option<u64>,
     pub pulses: Option<u32>,
     pub fen_per_pulse: Option<u32>,
+    pub drop_sensor: Option<RawSensor>,
     pub gpio_chip: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawSensor {
+    pub pin: u32,
+    #[serde(default)]
+    pub active: Active,
+    pub grace_ms: u64,
 }
 
 #[derive(Deserialize, Default, PartialEq)]

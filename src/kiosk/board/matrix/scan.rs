@@ -3,44 +3,92 @@
 //! A press counts at the first contact, so that it is seen at once; a key is up again only after its contact has been
 //! open for the debounce time, so that bouncing makes no second press and a held key is reported once. A contact that
 //! three others close by themselves (the fourth corner of a rectangle) cannot be told from a press, and is refused.
+//!
+//! A cap with two keys must wait until it knows which one is meant: it is a press when it is released, and a hold once
+//! it has been down for [`HOLD`].
 
 use core::time::Duration;
 
 use crate::kiosk::machine::instant::Instant;
+
+/// A cap with two keys that is down for so long means its second key.
+pub const HOLD: Duration = Duration::from_millis(600);
+
+/// What happened to a cap, by its place on the pad: row × columns + column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stroke {
+    /// It was pressed.
+    Press(usize),
+    /// It was held down.
+    Hold(usize),
+}
 
 /// What is known of each key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scanner {
     columns: usize,
     debounce: Duration,
-    /// Since when each key that is down was last seen closed. At most 32 keys.
-    down: [Option<Instant>; 32],
+    /// The caps with two keys, one bit each.
+    doubles: u32,
+    /// The caps that are down. At most 32.
+    down: [Option<Down>; 32],
+}
+
+/// A cap that is down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Down {
+    since: Instant,
+    seen_closed: Instant,
+    told: bool,
 }
 
 impl Scanner {
-    /// A scanner of a pad with so many columns, none of whose keys is down.
-    pub fn new(columns: usize, debounce: Duration) -> Scanner {
+    /// A scanner of a pad with so many columns, none of whose caps is down. `doubles` has a bit for each cap with two
+    /// keys.
+    pub fn new(columns: usize, debounce: Duration, doubles: u32) -> Scanner {
         Scanner {
             columns,
             debounce,
+            doubles,
             down: [None; 32],
         }
     }
 
-    /// Takes in which contacts are closed; the key that was pressed, if one was. Of several the others come next time.
-    pub fn see(&mut self, now: Instant, closed: u32) -> Option<usize> {
-        for (key, down) in self.down.iter_mut().enumerate() {
-            match down {
-                Some(seen_closed) if closed & (1 << key) != 0 => *seen_closed = now,
-                Some(seen_closed) if now - *seen_closed >= self.debounce => *down = None,
-                _ => {}
+    /// Takes in which contacts are closed; what happened, if anything. Of several strokes the others come next time.
+    pub fn see(&mut self, now: Instant, closed: u32) -> Option<Stroke> {
+        let mut stroke = None;
+        for (place, slot) in self.down.iter_mut().enumerate() {
+            let Some(down) = slot else { continue };
+            if closed & (1 << place) != 0 {
+                down.seen_closed = now;
+                if !down.told && stroke.is_none() && now - down.since >= HOLD {
+                    down.told = true;
+                    stroke = Some(Stroke::Hold(place));
+                }
+            } else if now - down.seen_closed >= self.debounce {
+                if down.told {
+                    *slot = None;
+                } else if stroke.is_none() {
+                    *slot = None;
+                    stroke = Some(Stroke::Press(place));
+                }
             }
         }
-        let pressed = (0..32).find(|key| {
-            closed & (1 << key) != 0 && self.down[*key].is_none() && !self.is_ghost(*key, closed)
+        if stroke.is_some() {
+            return stroke;
+        }
+        let pressed = (0..32).find(|place| {
+            closed & (1 << place) != 0
+                && self.down[*place].is_none()
+                && !self.is_ghost(*place, closed)
         })?;
-        self.down[pressed] = Some(now);
-        Some(pressed)
+        let is_double = self.doubles & (1 << pressed) != 0;
+        self.down[pressed] = Some(Down {
+            since: now,
+            seen_closed: now,
+            told: !is_double,
+        });
+        (!is_double).then_some(Stroke::Press(pressed))
     }
 
     /// Whether no key is down: nothing can happen before the next edge.
@@ -120,12 +168,26 @@ mod tests {
 
         /// Every key that is reported over the next second, scanned every millisecond.
         fn reports(&self) -> Vec<usize> {
-            let mut scanner = Scanner::new(COLUMNS, Duration::from_millis(10));
-            let reports = (0..1000)
-                .filter_map(|now| scanner.see(Instant::from_millis(now), self.scanned(now)))
-                .collect();
+            let strokes = self.strokes(0);
+            let press = |(_, stroke)| match stroke {
+                Stroke::Press(place) => place,
+                Stroke::Hold(place) => panic!("{place} has no second key"),
+            };
+            strokes.into_iter().map(press).collect()
+        }
+
+        /// The same with caps of two keys, and with the time of each stroke.
+        fn strokes(&self, doubles: u32) -> Vec<(u64, Stroke)> {
+            let mut scanner = Scanner::new(COLUMNS, Duration::from_millis(10), doubles);
+            let see = |now| {
+                Some((
+                    now,
+                    scanner.see(Instant::from_millis(now), self.scanned(now))?,
+                ))
+            };
+            let strokes = (0..1000).filter_map(see).collect();
             assert!(scanner.is_idle(), "all keys are up at the end");
-            reports
+            strokes
         }
     }
 
@@ -142,9 +204,12 @@ mod tests {
 
     #[test]
     fn a_key_is_seen_at_its_first_contact() {
-        let mut scanner = Scanner::new(COLUMNS, Duration::from_millis(10));
+        let mut scanner = Scanner::new(COLUMNS, Duration::from_millis(10), 0);
         assert_eq!(scanner.see(Instant::from_millis(0), 0), None);
-        assert_eq!(scanner.see(Instant::from_millis(1), 1 << 5), Some(5));
+        assert_eq!(
+            scanner.see(Instant::from_millis(1), 1 << 5),
+            Some(Stroke::Press(5))
+        );
     }
 
     #[test]
@@ -185,6 +250,38 @@ mod tests {
             .reports(),
             [0, 1]
         );
+    }
+
+    #[test]
+    fn a_cap_with_two_keys_is_pressed_when_it_is_released_and_held_when_it_is_not() {
+        let pad = |held: u64| Pad {
+            holds: vec![(5, 100, 100 + held)],
+            bounce: 5,
+        };
+        let [(at, stroke)] = pad(80).strokes(1 << 5)[..] else {
+            panic!("one stroke")
+        };
+        assert_eq!(stroke, Stroke::Press(5));
+        assert!((180..200).contains(&at), "at {at} ms");
+        let [(at, stroke)] = pad(800).strokes(1 << 5)[..] else {
+            panic!("one stroke, and none when it is released")
+        };
+        assert_eq!((at, stroke), (700, Stroke::Hold(5)));
+        assert_eq!(
+            pad(80).strokes(1 << 6),
+            [(100, Stroke::Press(5))],
+            "the others do not wait"
+        );
+    }
+
+    #[test]
+    fn two_caps_with_two_keys_released_at_once_are_two_presses() {
+        let pad = Pad {
+            holds: vec![(0, 100, 300), (5, 150, 300)],
+            bounce: 0,
+        };
+        let strokes: Vec<Stroke> = pad.strokes(u32::MAX).into_iter().map(|(_, s)| s).collect();
+        assert_eq!(strokes, [Stroke::Press(0), Stroke::Press(5)]);
     }
 
     #[test]

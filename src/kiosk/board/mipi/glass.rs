@@ -9,9 +9,11 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
 use mipidsi::interface::{InterfacePixelFormat, SpiInterface};
-use mipidsi::models::{ILI9341Rgb565, ST7735s, ST7789, ST7796};
+use mipidsi::models::{ILI9341Rgb565, ILI9486Rgb565, ILI9486Rgb666, ST7735s, ST7789, ST7796};
 use mipidsi::options::{ColorInversion, ColorOrder, Orientation, Rotation};
 use mipidsi::{Builder, Display};
+
+use super::shift::ShiftInterface;
 
 /// A display that can be painted, whatever its controller.
 pub trait Glass {
@@ -31,10 +33,23 @@ pub enum Model {
     St7789,
     /// Ilitek ILI9341: 240 × 320.
     Ili9341,
+    /// Ilitek ILI9486: 320 × 480.
+    Ili9486,
     /// Sitronix ST7796: 320 × 480.
     St7796,
     /// Sitronix ST7735S: 128 × 160.
     St7735s,
+}
+
+/// How a controller is connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bus {
+    /// To the serial lines themselves.
+    #[default]
+    Serial,
+    /// Through shift registers that make 16 lines of them, as on the common 3.5" HATs.
+    Shift16,
 }
 
 /// How a display is built in.
@@ -42,6 +57,8 @@ pub enum Model {
 pub struct Mounting {
     /// Its controller.
     pub model: Model,
+    /// How that is connected.
+    pub bus: Bus,
     /// Width and height of the glass in pixels, as its maker counts them: before it is turned.
     pub size: (u16, u16),
     /// Where the glass begins in the controller's memory.
@@ -57,8 +74,7 @@ pub struct Mounting {
 impl<DI, M, RST> Glass for Display<DI, M, RST>
 where
     DI: mipidsi::interface::Interface<Error: core::fmt::Debug>,
-    M: mipidsi::models::Model<ColorFormat = Rgb565>,
-    Rgb565: InterfacePixelFormat<DI::Word>,
+    M: mipidsi::models::Model<ColorFormat: From<Rgb565> + InterfacePixelFormat<DI::Word>>,
     RST: OutputPin,
 {
     fn fill(
@@ -66,7 +82,7 @@ where
         area: &Rectangle,
         colors: &mut dyn Iterator<Item = Rgb565>,
     ) -> io::Result<()> {
-        self.fill_contiguous(area, colors)
+        self.fill_contiguous(area, colors.map(M::ColorFormat::from))
             .map_err(|error| io::Error::other(format!("{error:?}")))
     }
 }
@@ -87,8 +103,8 @@ where
 {
     /// The same steps for each controller: only its type differs.
     macro_rules! awake {
-        ($model:expr) => {{
-            let interface = SpiInterface::new(spi, dc, buffer);
+        ($model:expr, $interface:ident) => {{
+            let interface = $interface::new(spi, dc, buffer);
             let builder = Builder::new($model, interface)
                 .display_size(mounting.size.0, mounting.size.1)
                 .display_offset(mounting.offset.0, mounting.offset.1)
@@ -122,11 +138,14 @@ where
             }
         }};
     }
-    match mounting.model {
-        Model::St7789 => awake!(ST7789),
-        Model::Ili9341 => awake!(ILI9341Rgb565),
-        Model::St7796 => awake!(ST7796),
-        Model::St7735s => awake!(ST7735s),
+    match (mounting.model, mounting.bus) {
+        (Model::St7789, _) => awake!(ST7789, SpiInterface),
+        (Model::Ili9341, _) => awake!(ILI9341Rgb565, SpiInterface),
+        // Over its own serial lines this controller takes three bytes a pixel, no fewer.
+        (Model::Ili9486, Bus::Serial) => awake!(ILI9486Rgb666, SpiInterface),
+        (Model::Ili9486, Bus::Shift16) => awake!(ILI9486Rgb565, ShiftInterface),
+        (Model::St7796, _) => awake!(ST7796, SpiInterface),
+        (Model::St7735s, _) => awake!(ST7735s, SpiInterface),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a display is wired to the Pi, and how it is switched on over that.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
@@ -8,10 +8,14 @@ use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
 use linux_embedded_hal::{CdevPin, Delay, SpidevDevice};
 
 use super::{MipiPanel, Model, Mounting, open};
-use crate::kiosk::board::gpio;
+use crate::kiosk::board::device;
+use crate::kiosk::board::gpio::GpioChip;
 
 /// What spidev takes in one transfer unless it was told otherwise, in bytes.
 const DEFAULT_BUFSIZ: usize = 4096;
+
+/// Why there may be no SPI device.
+const SPI_IS_OFF: &str = "SPI is off; run sudo raspi-config nonint do_spi 0, or put dtparam=spi=on into /boot/firmware/config.txt, and start the Pi again";
 
 /// A display on its wires.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +43,8 @@ impl Model {
             Model::St7789 => 62_500_000,
             // Its data sheet says 10 MHz; modules are commonly driven at 40. Not seen on hardware here.
             Model::Ili9341 => 40_000_000,
+            // The HATs' shift registers; the controller alone is driven no faster.
+            Model::Ili9486 => 32_000_000,
             Model::St7796 => 66_000_000,
             Model::St7735s => 15_000_000,
         }
@@ -49,7 +55,7 @@ impl Model {
         match self {
             Model::St7789 => &[(240, 320), (240, 240)],
             Model::Ili9341 => &[(240, 320)],
-            Model::St7796 => &[(320, 480)],
+            Model::Ili9486 | Model::St7796 => &[(320, 480)],
             Model::St7735s => &[(128, 160)],
         }
     }
@@ -68,27 +74,29 @@ impl Wiring {
 
     /// Opens the bus and the lines and wakes the display up.
     pub fn connect(&self) -> io::Result<MipiPanel> {
-        let mut chip = gpio::find_chip(self.gpio_chip.as_deref())?;
-        let path = self.spi.display();
+        let chip = GpioChip::find(self.gpio_chip.as_deref())?;
+        // Opened once before for its error's kind, which the bus' own error hides.
+        File::open(&self.spi)
+            .map_err(|error| device::explain(error, &self.spi, "spi", SPI_IS_OFF))?;
         let mut spi = SpidevDevice::open(&self.spi)
-            .map_err(|error| io::Error::other(format!("{path}: {error:?}")))?;
+            .map_err(|error| io::Error::other(format!("{}: {error:?}", self.spi.display())))?;
         let options = SpidevOptions::new()
             .bits_per_word(8)
             .max_speed_hz(self.spi_hz)
             .mode(SpiModeFlags::SPI_MODE_0)
             .build();
         spi.configure(&options)?;
-        let dc = gpio::output(&mut chip, self.dc, false)?;
+        let dc = chip.output("dc", self.dc, false)?;
         let reset: Option<CdevPin> = self
             .reset
-            .map(|bcm| gpio::output(&mut chip, bcm, true))
+            .map(|bcm| chip.output("reset", bcm, true))
             .transpose()?;
         // Lives as long as the process: there is one panel.
         let buffer = Box::leak(vec![0; transfer_size()].into_boxed_slice());
         let glass = open(spi, dc, reset, &mut Delay, &self.mounting, buffer)?;
         let backlight = self
             .backlight
-            .map(|bcm| gpio::output(&mut chip, bcm, true))
+            .map(|bcm| chip.output("backlight", bcm, true))
             .transpose()?;
         Ok(MipiPanel::new(glass, self.picture_size()).lit_by(backlight))
     }

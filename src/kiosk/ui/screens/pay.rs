@@ -4,6 +4,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
 use crate::ids::{OrderNo, ScanUrl};
+use crate::kiosk::machine::event::Key;
 use crate::kiosk::machine::screen::Remark;
 use crate::kiosk::ui::column::{Column, Part, Row};
 use crate::kiosk::ui::keys::Keys;
@@ -130,7 +131,10 @@ fn beside(page: &mut Page<'_>, payment: &Payment<'_>, area: Rectangle) {
     column.draw(page);
 }
 
-const KEYS: [(char, words::Words); 2] = [('R', words::NEW_CODE), ('C', words::CANCEL)];
+const KEYS: [(Key, words::Words); 2] = [
+    (Key::Regenerate, words::NEW_CODE),
+    (Key::Cancel, words::CANCEL),
+];
 
 fn seconds(page: &Page<'_>, payment: &Payment<'_>) -> String {
     format!("{} {}", payment.seconds_left, page.say(words::SECONDS))

@@ -5,6 +5,7 @@ use embedded_graphics::prelude::*;
 
 use super::*;
 use crate::ids::ScanUrl;
+use crate::kiosk::legend::{Cap, Legend};
 use crate::kiosk::machine::screen::{Language, Remark};
 use crate::kiosk::ui::frame::Frame;
 use crate::kiosk::ui::{self, Look};
@@ -109,14 +110,51 @@ fn screens() -> Vec<Screen> {
 }
 
 fn looks() -> Vec<Look> {
-    let look = |language, phone: Option<&str>| Look {
+    let look = |language, phone: &str, legend| Look {
         language,
-        service_phone: phone.map(str::to_owned),
+        service_phone: Some(phone.to_owned()),
+        legend,
     };
-    vec![
-        look(Language::Zh, Some("400-820-8820")),
-        look(Language::En, Some("+86 (21) 5555-6666 #7777")),
-    ]
+    let in_both = |legend: Legend| {
+        [
+            look(Language::Zh, "400-820-8820", legend.clone()),
+            look(Language::En, "+86 (21) 5555-6666 #7777", legend),
+        ]
+    };
+    [Legend::default(), few_caps(), long_caps()]
+        .into_iter()
+        .flat_map(in_both)
+        .collect()
+}
+
+fn legend(caps: &[(Key, &str, bool)]) -> Legend {
+    Legend::new(caps.iter().map(|(key, print, hold)| {
+        let print = (*print).to_owned();
+        (*key, Cap { print, hold: *hold })
+    }))
+}
+
+/// A pad of twelve caps, some of which must be held.
+fn few_caps() -> Legend {
+    legend(&[
+        (Key::Point, "*", false),
+        (Key::Confirm, "#", false),
+        (Key::Backspace, "0", true),
+        (Key::Cancel, "*", true),
+        (Key::Regenerate, "#", true),
+        (Key::Language, "1", true),
+    ])
+}
+
+/// A pad with a word on a cap.
+fn long_caps() -> Legend {
+    legend(&[
+        (Key::Confirm, "Enter", false),
+        (Key::Backspace, "+", false),
+        (Key::Cancel, "-", false),
+        (Key::Regenerate, "*", false),
+        (Key::Language, "/", false),
+    ])
 }
 
 /// The screens with a code.
