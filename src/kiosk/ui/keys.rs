@@ -50,12 +50,26 @@ impl Keys {
     /// Its height in pixels.
     pub fn height(&self, page: &Page<'_>) -> u32 {
         let rows = self.keys.len().div_ceil(self.cells.len().max(1)) as u32;
-        rows * page.px(24) + rows.saturating_sub(1) * page.px(8)
+        rows * self.row_height(page) + rows.saturating_sub(1) * self.row_gap(page)
+    }
+
+    /// As high as a cap, or as the ink of the highest label where that is higher.
+    fn row_height(&self, page: &Page<'_>) -> u32 {
+        let labels = self.keys.iter().map(|key| key.label.height());
+        let ink = labels.max().unwrap_or(0).saturating_sub(page.px(6));
+        ink.max(page.px(24))
+    }
+
+    /// Labels of two lines part the caps well enough.
+    fn row_gap(&self, page: &Page<'_>) -> u32 {
+        (page.px(32).saturating_sub(self.row_height(page))).max(1)
     }
 
     /// Draws it in the middle of an area of its height.
     pub fn draw(&self, page: &mut Page<'_>, area: Rectangle) {
         let side = page.px(24);
+        let row_height = self.row_height(page);
+        let pitch = row_height + self.row_gap(page);
         let columns = self.cells.len().max(1);
         let free = area.size.width.saturating_sub(self.cells.iter().sum());
         // As much room between the columns as beside them, but they stay together.
@@ -63,7 +77,7 @@ impl Keys {
         let left = area.top_left.x + (free.saturating_sub(gap * (columns as u32 - 1)) / 2) as i32;
         for (row, keys) in self.keys.chunks(columns).enumerate() {
             let mut x = left;
-            let y = area.top_left.y + row as i32 * (side + page.px(8)) as i32;
+            let y = area.top_left.y + (row as u32 * pitch + (row_height - side) / 2) as i32;
             for (key, cell) in keys.iter().zip(&self.cells) {
                 key_cap(
                     page,
@@ -96,7 +110,10 @@ fn drawn(page: &Page<'_>, room: u32, key: Key, does: Words) -> Option<Drawn> {
     let width = page.px(24).max(print.width() + page.px(10));
     let room = room.saturating_sub(width + page.px(7));
     let label = match cap.hold {
-        true => held(page, does),
+        true => Block::stacked(
+            &[page.say(words::HOLD), page.say(does)],
+            page.text(13, theme::INK),
+        ),
         false => Block::fitted(page.say(does), page.text(16, theme::INK), room, 1),
     };
     Some(Drawn {
@@ -105,15 +122,6 @@ fn drawn(page: &Page<'_>, room: u32, key: Key, does: Words) -> Option<Drawn> {
         width,
         label,
     })
-}
-
-/// What a cap does that must be held: two small lines, no wider than they must be.
-fn held(page: &Page<'_>, does: Words) -> Block {
-    let style = page.text(13, theme::INK);
-    let (hold, does) = (page.say(words::HOLD), page.say(does));
-    let width = |text| Block::line(text, style).width();
-    let room = width(hold).max(width(does));
-    Block::fitted(&format!("{hold}|{does}"), style, room, 2)
 }
 
 /// A key as it looks on the pad. Confirm is the one that stands out.

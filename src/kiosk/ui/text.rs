@@ -74,6 +74,17 @@ impl Block {
         Block::wrapped(&style.advances(text), style, f32::INFINITY, 1)
     }
 
+    /// Each of these texts on a line of its own, however long.
+    pub fn stacked(lines: &[&str], style: Style) -> Block {
+        let width = |line: &&str| -> f32 { style.advances(line).iter().map(|(_, a)| a).sum() };
+        Block {
+            style,
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            width: lines.iter().map(width).fold(0.0, f32::max),
+            fits: true,
+        }
+    }
+
     /// Text in so many lines of this width. It is made smaller until it fits; text of the smallest size takes the lines
     /// it needs.
     pub fn fitted(text: &str, mut style: Style, width: u32, lines: usize) -> Block {

@@ -30,7 +30,7 @@ impl Words {
 pub const ENTER_AMOUNT: Words = words("请输入金额", "Enter the amount");
 pub const THEN_CONFIRM: Words = words("输入后按 # 确认", "Then press # to go on");
 /// Before what a key does that must be held down.
-pub const HOLD: Words = words("按住", "Hold for");
+pub const HOLD: Words = words("按住", "Hold:");
 pub const CONFIRM: Words = words("确认", "OK");
 pub const CLEAR: Words = words("清除", "Clear");
 pub const BACKSPACE: Words = words("退格", "Delete");
