@@ -3,11 +3,14 @@
 //! - [`machine`]: all decisions, pure. [`ports`]: the doors to the world. [`runner`]: the loop between them.
 //! - [`net`]: the merchant and the platform over HTTP. [`journal`]: what survives a power cut.
 //! - [`ui`]: screens as pictures. [`board`]: panels, keypads and dispensers, chosen by a board file.
-//! - [`config`]: the configuration file, `kiosk.toml`.
+//! - [`watchdog`]: who starts us again when the loop hangs. [`check`] and [`tryout`]: what an installer runs first.
+//! - [`commands`]: what the program does. [`config`]: the configuration file, `kiosk.toml`.
 //!
 //! The adapters do not know each other; they meet in [`Kiosk::open`].
 
 pub mod board;
+pub mod check;
+pub mod commands;
 pub mod config;
 pub mod journal;
 pub mod legend;
@@ -15,7 +18,9 @@ pub mod machine;
 pub mod net;
 pub mod ports;
 pub mod runner;
+pub mod tryout;
 pub mod ui;
+pub mod watchdog;
 
 use std::time;
 
@@ -31,6 +36,7 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::net::{MerchantClient, PlatformClient};
 use crate::kiosk::ports::Clock;
 use crate::kiosk::runner::{Happening, Ports, Runner};
+use crate::kiosk::watchdog::Watchdog;
 use crate::random;
 
 /// Everything a kiosk needs, opened and checked.
@@ -41,6 +47,7 @@ pub struct Kiosk {
     merchant: MerchantClient,
     platform: PlatformClient,
     service_phone: Option<String>,
+    watchdog: Watchdog,
     clock: SystemClock,
 }
 
@@ -72,6 +79,9 @@ impl Kiosk {
             merchant: MerchantClient::new(config)?,
             platform: PlatformClient::new(config),
             service_phone: config.service_phone.clone(),
+            // Last: from here on it must be fed.
+            watchdog: Watchdog::open(config.watchdog.as_deref())
+                .context("watchdog in kiosk.toml")?,
             clock,
         })
     }
@@ -83,6 +93,7 @@ impl Kiosk {
         stop: &dyn Fn() -> bool,
         witness: &mut dyn FnMut(Instant, Happening<'_>),
     ) {
+        let watchdog = &mut self.watchdog;
         let ports = Ports {
             clock: &self.clock,
             random: &mut random::bits,
@@ -92,9 +103,11 @@ impl Kiosk {
             journal: &mut self.journal,
             merchant: &mut self.merchant,
             platform: &mut self.platform,
+            alive: &mut |now| watchdog.feed(now),
             witness,
         };
         Runner::new(self.machine, self.first, self.service_phone, ports).run(stop);
+        self.watchdog.stop();
     }
 }
 

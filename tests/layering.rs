@@ -88,6 +88,10 @@ const RULES: &[(&str, &[&str])] = &[
         "kiosk/runner",
         &["ids", "kiosk::machine", "kiosk::ports", "kiosk::ui", "sale"],
     ),
+    ("kiosk/watchdog", &["kiosk::machine"]),
+    ("kiosk/check", &["kiosk", "money"]),
+    ("kiosk/tryout", &["ids", "kiosk", "money", "sale"]),
+    ("kiosk/commands", &["cli", "kiosk", "sale"]),
     ("kiosk", &["cli", "kiosk", "random"]),
     // Pure: the rules of the books, and what a notification is worth.
     (

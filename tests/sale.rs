@@ -2,9 +2,12 @@
 
 #[path = "support/shop.rs"]
 mod shop;
+#[path = "support/tls.rs"]
+mod tls;
 
 use serde_json::json;
 use shop::{Shop, deliveries, eventually, order_in, sim};
+use tls::{Certificate, TlsFront};
 
 #[test]
 fn the_three_programs_make_a_whole_sale() {
@@ -56,6 +59,25 @@ fn the_three_programs_make_a_whole_sale() {
         1,
         "one notification was enough"
     );
+}
+
+#[test]
+fn a_sale_through_tls_with_an_authority_of_ones_own() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    let certificate = Certificate {
+        names: &["127.0.0.1"],
+        years: (2020, 2090),
+    };
+    let front = TlsFront::before(&shop.merchant.address, &certificate, &shop.path("ca.pem"));
+    let mut kiosk = shop.kiosk_of(&platform, &front.url(), "merchant-ca-file = \"ca.pem\"");
+    kiosk.types("3.50#");
+    let order = order_in(&kiosk.code(None));
+    sim(&platform, "/sim/pay", &json!({ "orderNo": order }));
+    kiosk.logs("screen thank-you");
+    assert_eq!(kiosk.pulses().len(), 1);
+    assert_eq!(kiosk.ends(), Some(0));
+    assert_eq!(shop.the_books_balance()["dispensed"], 350);
 }
 
 #[test]

@@ -5,13 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
-use selpay_kiosk::kiosk::board::Board;
-use selpay_kiosk::kiosk::board::file::BoardFile;
+use selpay_kiosk::kiosk::commands::{self, Device};
 use selpay_kiosk::kiosk::config::Config;
-use selpay_kiosk::kiosk::{Kiosk, log_witness};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// A vending kiosk that takes WeChat and Alipay payments through selpay
@@ -32,28 +29,40 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Look at configuration, board, devices and network; say what is wrong and how to mend it
+    Check {
+        /// kiosk.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Try one device: a test picture, an echo of the keys, one pulse
+    Try {
+        /// The board file
+        #[arg(long, value_name = "FILE")]
+        board: PathBuf,
+        /// Do not ask before goods may fall
+        #[arg(long)]
+        yes: bool,
+        /// Which device
+        device: Device,
+    },
 }
 
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
         arguments.log.init()?;
-        match arguments.command {
-            Command::Run { config } => run(&Config::load(&config)?),
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
+        run(arguments.command, &|| stop.load(Ordering::Relaxed))
     })
 }
 
-fn run(config: &Config) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+fn run(command: Command, stop: &dyn Fn() -> bool) -> Result<(), Failure> {
+    match command {
+        Command::Run { config } => commands::run(&Config::load(&config)?, stop),
+        Command::Check { config } => commands::check(&Config::load(&config)?),
+        Command::Try { board, yes, device } => commands::try_device(&board, device, yes, stop),
     }
-    let board = BoardFile::load(&config.board)?;
-    let mut board = Board::open(&board).with_context(|| config.board.display().to_string())?;
-    Kiosk::open(config, &board)?.run(
-        &mut board,
-        &|| stop.load(Ordering::Relaxed),
-        &mut log_witness,
-    );
-    Ok(())
 }

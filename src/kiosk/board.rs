@@ -16,10 +16,12 @@ pub mod pulse;
 mod stdin;
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::kiosk::board::file::{BoardFile, DispenserKind, KeypadKind, PanelKind};
 use crate::kiosk::ports::{Dispenser, Keypad, Panel};
 
+pub use self::device::wait_readable;
 pub use self::png::encode as encode_png;
 
 /// The opened devices of a kiosk.
@@ -98,6 +100,12 @@ impl<'a> Devices<'a> {
             #[cfg(feature = "sim")]
             KeypadKind::Desk => Box::new(self.desk().map_err(failed)?.keypad()),
         })
+    }
+
+    /// Whether the number pad is plugged in now: its name. A kiosk that runs waits for it instead.
+    pub fn number_pad(&mut self, device: Option<PathBuf>) -> Result<String, NotOpened> {
+        let connected = evdev::EvdevKeypad::new(device).connect();
+        connected.map_err(failed("keypad"))
     }
 
     /// Opens the dispenser. Nothing moves.

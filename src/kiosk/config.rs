@@ -41,6 +41,8 @@ pub struct Config {
     pub pay_time: Duration,
     /// Whom to call when something is wrong.
     pub service_phone: Option<String>,
+    /// The Pi's own watchdog, for a kiosk that systemd does not watch over.
+    pub watchdog: Option<PathBuf>,
 }
 
 /// The file as it is written.
@@ -63,6 +65,7 @@ struct Raw {
     #[serde(default = "default_pay_seconds")]
     pay_seconds: u64,
     service_phone: Option<String>,
+    watchdog: Option<PathBuf>,
 }
 
 fn default_max_total() -> u32 {
@@ -134,6 +137,7 @@ impl Config {
                 .map_err(|error| wrong("max-total", format!("{error}")))?,
             pay_time: Duration::from_secs(raw.pay_seconds),
             service_phone: raw.service_phone,
+            watchdog: raw.watchdog.map(|device| files::beside(file, &device)),
         })
     }
 

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::files;
+use crate::ids::SaleId;
 use crate::kiosk::machine::effect::{Fact, Record};
 use crate::kiosk::ports::Journal;
 use crate::money::Fen;
@@ -20,7 +21,7 @@ use crate::sale::Outcome;
 pub struct FileJournal {
     path: PathBuf,
     file: File,
-    unsettled: HashSet<crate::ids::SaleId>,
+    unsettled: HashSet<SaleId>,
     length: u64,
 }
 
@@ -51,49 +52,54 @@ impl FileJournal {
             unsettled: HashSet::new(),
             length: text.len() as u64,
         };
-        let records = match journal.replay(&text) {
-            Ok(records) => records,
+        let replayed = match replay(&text) {
+            Ok(replayed) => replayed,
             Err(damaged) => return Ok((journal, Err(damaged.into()))),
         };
-        Ok((journal, Ok(records)))
-    }
-
-    fn replay(&mut self, text: &[u8]) -> Result<Vec<Record>, Damaged> {
-        // What is behind the last line end was being written when the power went.
-        let whole = text
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |last| last + 1);
-        let mut records = Vec::new();
-        for (number, line) in text[..whole]
-            .split_inclusive(|&byte| byte == b'\n')
-            .enumerate()
-        {
-            let damaged = Damaged { line: number + 1 };
-            let line = std::str::from_utf8(line)
-                .ok()
-                .and_then(|line| line.strip_suffix('\n'))
-                .ok_or(damaged.clone())?;
-            let record = read(line).ok_or(damaged)?;
-            self.keep_count(&record);
-            records.push(record);
+        if replayed.whole < text.len() {
+            journal.file.set_len(replayed.whole as u64)?;
+            journal.length = replayed.whole as u64;
         }
-        if whole < text.len() {
-            self.file.set_len(whole as u64).map_err(|_| Damaged {
-                line: records.len() + 1,
-            })?;
-            self.length = whole as u64;
-        }
-        records.retain(|record| self.unsettled.contains(&record.sale));
-        Ok(records)
+        journal.unsettled = replayed.records.iter().map(|record| record.sale).collect();
+        Ok((journal, Ok(replayed.records)))
     }
+}
 
-    fn keep_count(&mut self, record: &Record) {
-        match record.fact {
-            Fact::Settled => self.unsettled.remove(&record.sale),
-            _ => self.unsettled.insert(record.sale),
-        };
+/// What the journal at `path` says of sales that are not settled, in order. Changes nothing.
+pub fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
+    Ok(replay(&fs::read(path)?)?.records)
+}
+
+/// A journal's text, read.
+struct Replayed {
+    /// The records of sales that are not settled, in order.
+    records: Vec<Record>,
+    /// How many bytes of it are whole lines. What is behind them was being written when the power went.
+    whole: usize,
+}
+
+fn replay(text: &[u8]) -> Result<Replayed, Damaged> {
+    let last_end = text.iter().rposition(|&byte| byte == b'\n');
+    let whole = last_end.map_or(0, |last| last + 1);
+    let mut records = Vec::new();
+    let mut unsettled = HashSet::new();
+    let lines = text[..whole].split_inclusive(|&byte| byte == b'\n');
+    for (number, line) in lines.enumerate() {
+        let line = std::str::from_utf8(line).ok();
+        let record = line.and_then(|line| record_in(line.strip_suffix('\n')?));
+        let record = record.ok_or(Damaged { line: number + 1 })?;
+        keep_count(&mut unsettled, &record);
+        records.push(record);
     }
+    records.retain(|record| unsettled.contains(&record.sale));
+    Ok(Replayed { records, whole })
+}
+
+fn keep_count(unsettled: &mut HashSet<SaleId>, record: &Record) {
+    match record.fact {
+        Fact::Settled => unsettled.remove(&record.sale),
+        _ => unsettled.insert(record.sale),
+    };
 }
 
 impl Journal for FileJournal {
@@ -102,7 +108,7 @@ impl Journal for FileJournal {
         self.file.write_all(line.as_bytes())?;
         self.file.sync_data()?;
         self.length += line.len() as u64;
-        self.keep_count(record);
+        keep_count(&mut self.unsettled, record);
         if self.unsettled.is_empty() && self.length > LONG {
             files::replace(&self.path, b"")?;
             self.file = File::options().append(true).read(true).open(&self.path)?;
@@ -134,7 +140,7 @@ fn line_of(record: &Record) -> String {
     }
 }
 
-fn read(line: &str) -> Option<Record> {
+fn record_in(line: &str) -> Option<Record> {
     let words: Vec<&str> = line.split(' ').collect();
     let fact = match words[1..] {
         ["sale", total] => Fact::Sale(Fen::new(total.parse().ok()?)?),
@@ -159,7 +165,7 @@ fn read(line: &str) -> Option<Record> {
 #[cfg(all(test, feature = "sim"))]
 mod tests {
     use super::*;
-    use crate::ids::{ClaimId, OrderNo, SaleId};
+    use crate::ids::{ClaimId, OrderNo};
 
     fn facts() -> Vec<Fact> {
         vec![

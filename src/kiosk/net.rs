@@ -5,11 +5,12 @@
 
 mod merchant;
 mod platform;
+mod trouble;
 
 pub use merchant::MerchantClient;
 pub use platform::PlatformClient;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ureq::Agent;
 use ureq::http::Response;
@@ -40,6 +41,26 @@ fn agent(root_certs: RootCerts) -> Agent {
 struct Answer {
     status: u16,
     body: Vec<u8>,
+}
+
+/// What `kiosk check` learns from an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reached {
+    /// What the other side says, in a word or two.
+    pub says: String,
+    /// By how many seconds its clock is ahead of ours; `None` if it does not tell the time.
+    pub clock_ahead: Option<i64>,
+}
+
+/// By how many seconds the answer's clock is ahead of ours, to the second.
+fn clock_ahead(response: &Response<ureq::Body>) -> Option<i64> {
+    let date = response.headers().get("Date")?.to_str().ok()?;
+    let theirs = httpdate::parse_http_date(date).ok()?;
+    let ours = SystemTime::now();
+    Some(match theirs.duration_since(ours) {
+        Ok(ahead) => ahead.as_secs() as i64,
+        Err(behind) => -(behind.duration().as_secs() as i64),
+    })
 }
 
 /// Reads the answer to the end, or tells the log that there is none.

@@ -36,6 +36,8 @@ pub struct Ports<'a> {
     pub merchant: &'a mut dyn Merchant,
     /// The platform.
     pub platform: &'a mut dyn Platform,
+    /// Who is told at every turn that the loop still turns.
+    pub alive: &'a mut dyn FnMut(Instant),
     /// Who is told what happens, in order: logs, and the demo's story.
     pub witness: &'a mut dyn FnMut(Instant, Happening<'_>),
 }
@@ -55,6 +57,8 @@ pub enum Happening<'a> {
 
 /// The longest sleep: a signal that comes just before it is noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// How long a pulse may go on after the kiosk was told to end.
+const LAST_PULSE: Duration = Duration::from_secs(5);
 /// While the countdown shows, its second must not jump.
 const COUNTDOWN_STEP: Duration = Duration::from_millis(200);
 
@@ -95,12 +99,21 @@ impl<'a> Runner<'a> {
 
     /// Runs until `stop` says so, or until the keys have ended and nothing is going on.
     ///
-    /// A pulse that is under way when `stop` comes is finished first: it has a deadline of its own.
+    /// A pulse that is under way when `stop` comes is finished first, if it ends soon; a longer one is cut off, and
+    /// the next start reports that nobody knows what it did.
     pub fn run(&mut self, stop: &dyn Fn() -> bool) {
+        let mut stopped_at = None;
         loop {
             self.turn();
+            let now = self.ports.clock.now();
+            if stop() {
+                let stopped_at = *stopped_at.get_or_insert(now);
+                if self.pulsing.is_none() || now - stopped_at >= LAST_PULSE {
+                    return;
+                }
+            }
             let idle = self.machine.is_idle() && self.pending.is_empty();
-            if self.pulsing.is_none() && (stop() || (self.keys_ended && idle)) {
+            if self.keys_ended && idle && self.pulsing.is_none() {
                 return;
             }
             self.sleep();
@@ -114,6 +127,7 @@ impl<'a> Runner<'a> {
             self.step(Event::Dispenser { ready });
         }
         loop {
+            (self.ports.alive)(self.ports.clock.now());
             self.carry_pulse();
             if let Some(effect) = self.pending.pop_front() {
                 self.perform(effect);

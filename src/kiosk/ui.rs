@@ -13,6 +13,7 @@ mod qr;
 mod screens;
 mod shapes;
 mod sign;
+mod test_card;
 mod text;
 mod theme;
 mod words;
@@ -36,4 +37,9 @@ pub struct Look {
 /// Draws a screen over the whole frame.
 pub fn draw(frame: &mut Frame, screen: &Screen, look: &Look) {
     screens::draw(&mut Page::new(frame, look), screen);
+}
+
+/// Draws the test card over the whole frame, for `kiosk try panel`.
+pub fn draw_test_card(frame: &mut Frame) {
+    test_card::draw(frame);
 }

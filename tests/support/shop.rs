@@ -227,28 +227,29 @@ impl Shop {
         )
     }
 
+    /// Writes kiosk.toml and the bench board beside it.
+    pub fn configure_kiosk(&self, platform_url: &str, merchant_url: &str, lines: &str) -> PathBuf {
+        let config = format!(
+            "kiosk = \"kiosk-1\"\nboard = \"bench.toml\"\napp-key = \"{APP_KEY}\"\nplatform-url = \"{platform_url}\"\n\
+             scan-hosts = [\"127.0.0.1\"]\nmerchant-url = \"{merchant_url}\"\ntoken-file = \"token\"\njournal = \"journal\"\n{lines}\n",
+        );
+        let bench = include_str!("../../boards/bench.toml");
+        fs::write(self.path("bench.toml"), bench).expect("written");
+        fs::write(self.path("kiosk.toml"), config).expect("written");
+        self.path("kiosk.toml")
+    }
+
     /// Starts the kiosk on the bench board; keys go to its standard input.
     pub fn kiosk(&self, platform: &Program, lines: &str) -> Kiosk {
-        let config = format!(
-            "kiosk = \"kiosk-1\"\nboard = \"bench.toml\"\napp-key = \"{APP_KEY}\"\nplatform-url = \"{}\"\nscan-hosts = [\"127.0.0.1\"]\n\
-             merchant-url = \"{}\"\ntoken-file = \"token\"\njournal = \"journal\"\n{lines}\n",
-            platform.url("/prod-api"),
-            self.merchant.url(""),
-        );
-        fs::write(self.path("kiosk.toml"), config).expect("written");
-        fs::write(
-            self.path("bench.toml"),
-            include_str!("../../boards/bench.toml"),
-        )
-        .expect("written");
-        // The gate runs the ARM build through qemu here.
-        let command =
-            std::env::var("KIOSK_COMMAND").unwrap_or(env!("CARGO_BIN_EXE_kiosk").to_owned());
-        let mut words = command.split(' ');
-        let mut child = Command::new(words.next().expect("a program"))
-            .args(words)
+        self.kiosk_of(platform, &self.merchant.url(""), lines)
+    }
+
+    /// The same with the merchant at another address.
+    pub fn kiosk_of(&self, platform: &Program, merchant_url: &str, lines: &str) -> Kiosk {
+        let config = self.configure_kiosk(&platform.url("/prod-api"), merchant_url, lines);
+        let mut child = kiosk_program()
             .args(["run", "--log", "kiosk=debug", "--config"])
-            .arg(self.path("kiosk.toml"))
+            .arg(config)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.path("kiosk.log")).expect("a log"))
@@ -261,6 +262,15 @@ impl Shop {
             dir: self.dir.path().to_owned(),
         }
     }
+}
+
+/// The kiosk's program. The gate runs the ARM builds through qemu here.
+pub fn kiosk_program() -> Command {
+    let command = std::env::var("KIOSK_COMMAND").unwrap_or(env!("CARGO_BIN_EXE_kiosk").to_owned());
+    let mut words = command.split(' ');
+    let mut program = Command::new(words.next().expect("a program"));
+    program.args(words);
+    program
 }
 
 fn serve_merchant(dir: &Path) -> Program {

@@ -4,6 +4,7 @@ mod checks;
 mod pins;
 mod raw;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "sim")]
 use std::time::Duration;
@@ -152,6 +153,76 @@ impl BoardFile {
                     desk.listen
                 }),
         })
+    }
+}
+
+impl BoardFile {
+    /// The GPIO chips that the board needs, each once: by path or label, `None` is the header's.
+    pub fn gpio_chips(&self) -> Vec<Option<String>> {
+        let panel = match &self.panel {
+            PanelKind::Mipi(wiring) => Some(&wiring.gpio_chip),
+            _ => None,
+        };
+        let keypad = match &self.keypad {
+            KeypadKind::Matrix(wiring) => Some(&wiring.gpio_chip),
+            _ => None,
+        };
+        let dispenser = match &self.dispenser {
+            DispenserKind::Pulse(line) => Some(&line.gpio_chip),
+            _ => None,
+        };
+        let mut chips = Vec::new();
+        for chip in [panel, keypad, dispenser].into_iter().flatten() {
+            if !chips.contains(chip) {
+                chips.push(chip.clone());
+            }
+        }
+        chips
+    }
+}
+
+impl fmt::Display for PanelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PanelKind::Png { file, size } => {
+                write!(f, "{} × {} in {}", size.0, size.1, file.display())
+            }
+            PanelKind::Mipi(wiring) => {
+                let (width, height) = wiring.picture_size();
+                let (model, spi) = (wiring.mounting.model, wiring.spi.display());
+                let hz = wiring.spi_hz;
+                write!(f, "{model:?}, {width} × {height}, on {spi} at {hz} Hz")
+            }
+            #[cfg(feature = "sim")]
+            PanelKind::Desk { size } => write!(f, "{} × {} in the browser", size.0, size.1),
+        }
+    }
+}
+
+impl fmt::Display for KeypadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeypadKind::Stdin => write!(f, "standard input"),
+            KeypadKind::Matrix(wiring) => {
+                let (rows, columns) = (wiring.rows.len(), wiring.columns.len());
+                write!(f, "matrix of {rows} rows and {columns} columns")
+            }
+            KeypadKind::Evdev(Some(device)) => write!(f, "number pad {}", device.display()),
+            KeypadKind::Evdev(None) => write!(f, "the first number pad"),
+            #[cfg(feature = "sim")]
+            KeypadKind::Desk => write!(f, "in the browser"),
+        }
+    }
+}
+
+impl fmt::Display for DispenserKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DispenserKind::Log { file } => write!(f, "lines in {}", file.display()),
+            DispenserKind::Pulse(line) => write!(f, "{line}"),
+            #[cfg(feature = "sim")]
+            DispenserKind::Desk { .. } => write!(f, "in the browser"),
+        }
     }
 }
 

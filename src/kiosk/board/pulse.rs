@@ -10,6 +10,7 @@
 mod sensor;
 mod train;
 
+use core::fmt;
 use core::time::Duration;
 use std::io;
 
@@ -54,6 +55,18 @@ impl PulseLine {
         match &self.sensor {
             Some(sensor) => Ok(dispenser.watched_by(Box::new(sensor.open()?), sensor.grace)),
             None => Ok(dispenser),
+        }
+    }
+}
+
+impl fmt::Display for PulseLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let active = if self.active_low { "low" } else { "high" };
+        let ms = self.shape.on.as_millis();
+        write!(f, "pulses of {ms} ms on BCM {}, active {active}", self.pin)?;
+        match &self.sensor {
+            Some(sensor) => write!(f, ", drop sensor on BCM {}", sensor.pin),
+            None => Ok(()),
         }
     }
 }

@@ -9,7 +9,7 @@ use ureq::Agent;
 use ureq::http::Request;
 use ureq::tls::{PemItem, RootCerts, parse_pem};
 
-use super::{Answer, agent, whole};
+use super::{Answer, Reached, agent, clock_ahead, trouble, whole};
 use crate::api;
 use crate::files::Unusable;
 use crate::ids::{ClaimId, OrderNo, SaleId};
@@ -50,6 +50,41 @@ impl MerchantClient {
             agent: agent(root_certs),
             url: config.merchant_url.clone(),
             authorization: format!("Bearer {}", config.token),
+        })
+    }
+
+    /// Asks for what is unsettled, as at every start, and changes nothing; what is wrong if that fails.
+    pub fn check(&self) -> Result<Reached, String> {
+        let url = format!("{}/v1/sales/unsettled", self.url);
+        let request = self
+            .agent
+            .get(&url)
+            .header("Authorization", &self.authorization);
+        let mut response = request
+            .call()
+            .map_err(|error| trouble::explain(&url, &error))?;
+        let clock_ahead = clock_ahead(&response);
+        match response.status().as_u16() {
+            200 => {}
+            401 => {
+                return Err(format!(
+                    "{} does not know our token: compare token-file with the digest under [kiosks] in merchant.toml",
+                    self.url
+                ));
+            }
+            status => {
+                return Err(format!(
+                    "{url}: HTTP {status}: that is no selpay-kiosk merchant"
+                ));
+            }
+        }
+        let sales: Vec<api::UnsettledSale> = response
+            .body_mut()
+            .read_json()
+            .map_err(|error| format!("{url}: {error}: that is no selpay-kiosk merchant"))?;
+        Ok(Reached {
+            says: format!("{} unsettled sales", sales.len()),
+            clock_ahead,
         })
     }
 

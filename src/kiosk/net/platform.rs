@@ -3,7 +3,7 @@
 use ureq::Agent;
 use ureq::tls::RootCerts;
 
-use super::{agent, whole};
+use super::{Reached, agent, clock_ahead, trouble, whole};
 use crate::ids::{OrderNo, ScanUrl};
 use crate::kiosk::config::Config;
 use crate::kiosk::machine::event::NotAdded;
@@ -29,6 +29,18 @@ impl PlatformClient {
             app_key: config.app_key.clone(),
             rules: config.scan_rules.clone(),
         }
+    }
+}
+
+impl PlatformClient {
+    /// Whether anybody answers at the platform's address. Adds no order: that cannot be taken back.
+    pub fn check(&self) -> Result<Reached, String> {
+        let response = self.agent.get(&self.url).call();
+        let response = response.map_err(|error| trouble::explain(&self.url, &error))?;
+        Ok(Reached {
+            says: format!("HTTP {}", response.status().as_u16()),
+            clock_ahead: clock_ahead(&response),
+        })
     }
 }
 

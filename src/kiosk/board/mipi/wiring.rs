@@ -74,7 +74,6 @@ impl Wiring {
 
     /// Opens the bus and the lines and wakes the display up.
     pub fn connect(&self) -> io::Result<MipiPanel> {
-        let chip = GpioChip::find(self.gpio_chip.as_deref())?;
         // Opened once before for its error's kind, which the bus' own error hides.
         File::open(&self.spi)
             .map_err(|error| device::explain(error, &self.spi, "spi", SPI_IS_OFF))?;
@@ -86,6 +85,7 @@ impl Wiring {
             .mode(SpiModeFlags::SPI_MODE_0)
             .build();
         spi.configure(&options)?;
+        let chip = GpioChip::find(self.gpio_chip.as_deref())?;
         let dc = chip.output("dc", self.dc, false)?;
         let reset: Option<CdevPin> = self
             .reset

@@ -1,0 +1,109 @@
+//! What the program `kiosk` does, once its arguments are read.
+
+use std::io::{self, BufRead, Write, stdout};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+
+use crate::cli::Failure;
+use crate::kiosk::board::file::BoardFile;
+use crate::kiosk::board::{Board, Devices};
+use crate::kiosk::check::{self, Finding};
+use crate::kiosk::config::Config;
+use crate::kiosk::{Kiosk, log_witness, tryout};
+use crate::sale::Outcome;
+
+/// A device of the board.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Device {
+    /// What shows the picture
+    Panel,
+    /// Where keys come from
+    Keypad,
+    /// What lets the goods out
+    Dispenser,
+}
+
+/// `kiosk run`: sells until `stop` says so.
+pub fn run(config: &Config, stop: &dyn Fn() -> bool) -> Result<(), Failure> {
+    let board = BoardFile::load(&config.board)?;
+    let mut board = Board::open(&board).with_context(|| config.board.display().to_string())?;
+    Kiosk::open(config, &board)?.run(&mut board, stop, &mut log_witness);
+    Ok(())
+}
+
+/// `kiosk check`: a line for each thing that was looked at.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    let board = BoardFile::load(&config.board)?;
+    let mut wrong = 0;
+    let mut told = Ok(());
+    check::check(config, &board, &mut |Finding { what, result }| {
+        let (verdict, text) = match result {
+            Ok(text) => ("ok   ", text),
+            Err(text) => ("WRONG", text),
+        };
+        wrong += u32::from(verdict != "ok   ");
+        told = writeln!(stdout(), "{verdict} {what}: {text}");
+    });
+    told?;
+    match wrong {
+        0 => Ok(()),
+        1 => Err(anyhow!("one thing is wrong").into()),
+        wrong => Err(anyhow!("{wrong} things are wrong").into()),
+    }
+}
+
+/// `kiosk try`: one device by itself.
+pub fn try_device(
+    file: &Path,
+    device: Device,
+    yes: bool,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), Failure> {
+    let board = BoardFile::load(file)?;
+    let mut devices = Devices::of(&board);
+    let named = || file.display().to_string();
+    match device {
+        Device::Panel => {
+            let mut panel = devices.panel().with_context(named)?;
+            tryout::panel(&mut *panel, &mut stdout(), stop)?;
+        }
+        Device::Keypad => {
+            let mut keypad = devices.keypad().with_context(named)?;
+            let missing = tryout::keypad(&mut *keypad, &mut stdout(), stop)?;
+            if !missing.is_empty() {
+                return Err(anyhow!("never seen: {}", missing.join(", ")).into());
+            }
+        }
+        Device::Dispenser => {
+            if !yes && !is_agreed(&format!("Goods may fall: {}. Go on?", board.dispenser))? {
+                return Err(anyhow!("nothing was moved").into());
+            }
+            let mut dispenser = devices.dispenser().with_context(named)?;
+            match tryout::dispenser(&mut *dispenser, stop)? {
+                Some(Outcome::Dispensed) => writeln!(stdout(), "dispensed")?,
+                Some(Outcome::NotDispensed) => {
+                    return Err(
+                        anyhow!("the pulse is over, but the drop sensor saw nothing fall").into(),
+                    );
+                }
+                Some(Outcome::Unknown) => {
+                    return Err(anyhow!(
+                        "nobody knows what the machine has done; the log says why"
+                    )
+                    .into());
+                }
+                None => return Err(anyhow!("cut off; the line is off").into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_agreed(question: &str) -> io::Result<bool> {
+    write!(stdout(), "{question} [y/N] ")?;
+    stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

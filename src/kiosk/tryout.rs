@@ -1,0 +1,188 @@
+//! `kiosk try`: one device at a time, before anything is sold.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant as SystemInstant};
+
+use crate::ids::SaleId;
+use crate::kiosk::board::wait_readable;
+use crate::kiosk::legend::Cap;
+use crate::kiosk::machine::event::Key;
+use crate::kiosk::machine::instant::Instant;
+use crate::kiosk::ports::{Dispenser, Keypad, Panel, Pressed};
+use crate::kiosk::ui;
+use crate::kiosk::ui::frame::Frame;
+use crate::money::Fen;
+use crate::sale::Outcome;
+
+/// How long a key or the end of a pulse is waited for, between two looks at `stop`.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// Shows the test card until Enter is pressed or `stop` says so, and tells what must be seen.
+pub fn panel(
+    panel: &mut dyn Panel,
+    out: &mut dyn Write,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    let (width, height) = panel.size();
+    let mut frame = Frame::new(width, height);
+    ui::draw_test_card(&mut frame);
+    panel.show("test-card", &frame)?;
+    writeln!(out, "The panel shows the test card, {width} × {height}:")?;
+    for (seen, field) in [
+        (
+            "a thin red line all around, on every edge of the glass",
+            "size, offset",
+        ),
+        ("the arrow points up, and the text can be read", "rotate"),
+        (
+            "the bars are red, green, blue, from the left",
+            "color-order",
+        ),
+        ("the ground is white, the text black", "invert"),
+    ] {
+        writeln!(out, "- {seen} (if not: {field} in the board file)")?;
+    }
+    writeln!(out, "Enter ends it.")?;
+    let enter = || wait_readable(Some(io::stdin().as_fd()), SLICE);
+    while !stop() && !enter()? {}
+    Ok(())
+}
+
+/// Echoes keys until each one of the pad was seen, or `stop` says so; those that were not.
+pub fn keypad(
+    keypad: &mut dyn Keypad,
+    out: &mut dyn Write,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<Vec<String>> {
+    let legend = keypad.legend();
+    let mut missing: Vec<(Key, Cap)> = all_keys()
+        .filter_map(|key| Some((key, legend.cap(key)?)))
+        .collect();
+    writeln!(out, "Press each key once:{}", list(&missing))?;
+    while !stop() && !missing.is_empty() {
+        match keypad.wait(SLICE)? {
+            Pressed::Key(key) => {
+                missing.retain(|(wanted, _)| *wanted != key);
+                writeln!(
+                    out,
+                    "{} is {}; left:{}",
+                    named(&legend.cap(key)),
+                    does(key),
+                    list(&missing)
+                )?;
+            }
+            Pressed::Nothing => {}
+            Pressed::Ended => break,
+        }
+    }
+    Ok(missing
+        .into_iter()
+        .map(|(_, cap)| named(&Some(cap)))
+        .collect())
+}
+
+fn all_keys() -> impl Iterator<Item = Key> {
+    "0123456789.#CBRL".chars().filter_map(Key::from_char)
+}
+
+fn named(cap: &Option<Cap>) -> String {
+    match cap {
+        Some(Cap { print, hold: false }) => print.clone(),
+        Some(Cap { print, hold: true }) => format!("{print} held"),
+        None => "a key without a cap".to_owned(),
+    }
+}
+
+fn list(keys: &[(Key, Cap)]) -> String {
+    let names = keys
+        .iter()
+        .map(|(_, cap)| format!(" {}", named(&Some(cap.clone()))));
+    match names.collect::<String>() {
+        none if none.is_empty() => " none".to_owned(),
+        names => names,
+    }
+}
+
+fn does(key: Key) -> String {
+    match key {
+        Key::Digit(digit) => format!("the digit {digit}"),
+        Key::Point => "the decimal point".to_owned(),
+        Key::Confirm => "confirm".to_owned(),
+        Key::Cancel => "cancel".to_owned(),
+        Key::Backspace => "backspace".to_owned(),
+        Key::Regenerate => "a new code".to_owned(),
+        Key::Language => "the other language".to_owned(),
+    }
+}
+
+/// Dispenses once, for the smallest amount there is; what came of it. `None` if `stop` cut it off.
+pub fn dispenser(
+    dispenser: &mut dyn Dispenser,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<Option<Outcome>> {
+    let began = SystemInstant::now();
+    let now = || Instant::from_millis(began.elapsed().as_millis() as u64);
+    let total = dispenser.unit().unwrap_or(Fen::MIN);
+    dispenser.start(now(), SaleId::from_random(0), total)?;
+    while !stop() {
+        if let Some(outcome) = dispenser.poll(now()) {
+            return Ok(Some(outcome));
+        }
+        let left = dispenser.wake_at().map_or(SLICE, |wake_at| wake_at - now());
+        thread::sleep(left.min(SLICE));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kiosk::legend::Legend;
+
+    /// A pad on which these keys are pressed, one after the other.
+    struct Fingers(Vec<Pressed>);
+
+    impl Keypad for Fingers {
+        fn legend(&self) -> Legend {
+            let cap = |print: &str, hold| Cap {
+                print: print.to_owned(),
+                hold,
+            };
+            Legend::new([
+                (Key::Confirm, cap("#", false)),
+                (Key::Cancel, cap("*", true)),
+            ])
+        }
+
+        fn wait(&mut self, _patience: Duration) -> io::Result<Pressed> {
+            Ok(self.0.pop().unwrap_or(Pressed::Ended))
+        }
+    }
+
+    fn tried(keys: &[Pressed]) -> (Vec<String>, String) {
+        let mut out = Vec::new();
+        let mut fingers = Fingers(keys.iter().rev().copied().collect());
+        let missing = keypad(&mut fingers, &mut out, &|| false).expect("no error");
+        (missing, String::from_utf8(out).expect("text"))
+    }
+
+    #[test]
+    fn the_keys_that_were_never_seen_are_told() {
+        let (missing, told) = tried(&[Pressed::Key(Key::Confirm)]);
+        assert_eq!(missing, ["* held"]);
+        assert_eq!(
+            told,
+            "Press each key once: # * held\n# is confirm; left: * held\n"
+        );
+    }
+
+    #[test]
+    fn it_ends_when_every_key_was_seen() {
+        let keys = [Key::Cancel, Key::Confirm, Key::Confirm].map(Pressed::Key);
+        let (missing, told) = tried(&keys);
+        assert!(missing.is_empty());
+        assert!(told.ends_with("# is confirm; left: none\n"), "{told}");
+    }
+}
