@@ -151,11 +151,12 @@ impl<'a> Runner<'a> {
     }
 
     fn perform(&mut self, effect: Effect) {
-        let now = self.ports.clock.now();
         if !matches!(effect, Effect::Record(_)) {
             // A call may take seconds: what it is about must be on the panel before.
             self.refresh();
         }
+        // Only now: a slow panel takes its time, and a pulse that began before it would be over at once.
+        let now = self.ports.clock.now();
         (self.ports.witness)(now, Happening::Effect(&effect));
         if let Some(event) = self.call(effect, now) {
             (self.ports.witness)(self.ports.clock.now(), Happening::Reply(&event));
@@ -293,3 +294,6 @@ impl<'a> Runner<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@
 //! It knows the controllers' data sheets and nothing of our code: column and page address, memory access control,
 //! memory write with window wrap, pixel format, inversion, sleep.
 
+#![allow(dead_code, reason = "each test file uses its part of it")]
+
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -60,29 +62,7 @@ pub struct Wire(pub Rc<RefCell<Display>>);
 
 impl Wire {
     pub fn to(make: Make) -> Wire {
-        let (width, height) = make.memory;
-        Wire(Rc::new(RefCell::new(Display {
-            make,
-            // What is in the memory of a display that was just switched on: anything.
-            pixels: (0..width * height)
-                .map(|place| (place * 2_654_435_761).to_le_bytes())
-                .map(|bytes| [bytes[0], bytes[1], bytes[2]])
-                .collect(),
-            columns: (0, width - 1),
-            pages: (0, height - 1),
-            pointer: (0, 0),
-            access: 0,
-            inversion: false,
-            awake: false,
-            on: false,
-            pixel_format: 0,
-            data: false,
-            upper: None,
-            command: 0,
-            arguments: Vec::new(),
-            bytes: 0,
-            transfers: 0,
-        })))
+        Wire(Rc::new(RefCell::new(Display::new(make))))
     }
 
     /// The bytes and transfers since the last time.
@@ -102,6 +82,33 @@ impl Wire {
 }
 
 impl Display {
+    /// A display that was just switched on.
+    pub fn new(make: Make) -> Display {
+        let (width, height) = make.memory;
+        Display {
+            make,
+            // What is in its memory then: anything.
+            pixels: (0..width * height)
+                .map(|place| (place * 2_654_435_761).to_le_bytes())
+                .map(|bytes| [bytes[0], bytes[1], bytes[2]])
+                .collect(),
+            columns: (0, width - 1),
+            pages: (0, height - 1),
+            pointer: (0, 0),
+            access: 0,
+            inversion: false,
+            awake: false,
+            on: false,
+            pixel_format: 0,
+            data: false,
+            upper: None,
+            command: 0,
+            arguments: Vec::new(),
+            bytes: 0,
+            transfers: 0,
+        }
+    }
+
     /// Takes a byte off the bus.
     pub fn byte(&mut self, byte: u8) {
         if !self.make.shifted {
@@ -190,6 +197,10 @@ impl Display {
         } else {
             (self.columns.0, self.pages.0)
         };
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.on
     }
 
     /// See [`Wire::seen`].

@@ -1,5 +1,7 @@
 //! TLS in front of a plain server, with an authority of its own: what a merchant's proxy does.
 
+#![allow(dead_code, reason = "each test file uses its part of it")]
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,226 @@
+//! The loop with a slow panel, a line that remembers, and a shop in which everything goes well.
+
+use core::cell::{Cell, RefCell};
+use core::convert::Infallible;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use embedded_hal::digital::{ErrorType, OutputPin};
+
+use super::*;
+use crate::ids::{ClaimId, OrderNo, ScanUrl};
+use crate::kiosk::board::pulse::{Count, PulseDispenser, Shape};
+use crate::kiosk::machine::Settings;
+use crate::kiosk::machine::effect::Record;
+use crate::kiosk::machine::event::{NoReply, NotAdded, Unsettled};
+use crate::kiosk::ports::Idle;
+use crate::money::Fen;
+use crate::sale::SaleStatus;
+
+/// The time, which passes only where somebody takes it.
+#[derive(Clone, Default)]
+struct Time(Rc<Cell<u64>>);
+
+impl Time {
+    fn pass(&self, millis: u64) {
+        self.0.set(self.0.get() + millis);
+    }
+}
+
+impl Clock for Time {
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.0.get())
+    }
+}
+
+/// A panel on a slow bus.
+struct SlowPanel(Time);
+
+impl Panel for SlowPanel {
+    fn size(&self) -> (u32, u32) {
+        (128, 160)
+    }
+
+    fn show(&mut self, _name: &str, _frame: &Frame) -> io::Result<()> {
+        self.0.pass(2000);
+        Ok(())
+    }
+}
+
+/// Somebody types these keys, then waits for half a minute and goes.
+struct Customer {
+    time: Time,
+    keys: Vec<char>,
+    leaves_at: u64,
+}
+
+impl Keypad for Customer {
+    fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
+        if let Some(key) = self.keys.pop().and_then(Key::from_char) {
+            return Ok(Pressed::Key(key));
+        }
+        self.time.pass((patience.as_millis() as u64).max(1));
+        Ok(match self.time.0.get() {
+            now if now < self.leaves_at => Pressed::Nothing,
+            _ => Pressed::Ended,
+        })
+    }
+}
+
+/// The relay's line: every change, with its time.
+#[derive(Clone)]
+struct Relay(Time, Rc<RefCell<Vec<(u64, bool)>>>);
+
+impl ErrorType for Relay {
+    type Error = Infallible;
+}
+
+impl OutputPin for Relay {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.1.borrow_mut().push((self.0.0.get(), false));
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.1.borrow_mut().push((self.0.0.get(), true));
+        Ok(())
+    }
+}
+
+/// A merchant and a platform where every sale is paid at once.
+struct GoodDay;
+
+impl Merchant for GoodDay {
+    fn unsettled(&mut self, _: Idle<'_>) -> Result<Unsettled, NoReply> {
+        Ok(Unsettled::new())
+    }
+
+    fn register(&mut self, _: OrderNo, _: SaleId, _: Fen, _: Idle<'_>) -> Result<(), NoReply> {
+        Ok(())
+    }
+
+    fn poll(&mut self, _: OrderNo, _: Idle<'_>) -> Result<SaleStatus, NoReply> {
+        Ok(SaleStatus::Paid)
+    }
+
+    fn claim(&mut self, _: SaleId, _: ClaimId, _: Idle<'_>) -> Result<(), NoReply> {
+        Ok(())
+    }
+
+    fn report(&mut self, _: SaleId, _: ClaimId, _: Outcome, _: Idle<'_>) -> Result<(), NoReply> {
+        Ok(())
+    }
+
+    fn close(&mut self, _: SaleId, _: Idle<'_>) -> Result<(), NoReply> {
+        Ok(())
+    }
+}
+
+impl Platform for GoodDay {
+    fn add_order(&mut self, _: OrderNo, _: Fen, _: Idle<'_>) -> Result<ScanUrl, NotAdded> {
+        Ok(
+            ScanUrl::new("https://up.selpay.cn/#/pages/rt/index?appKey=a&no=b")
+                .expect("an address"),
+        )
+    }
+}
+
+impl Journal for GoodDay {
+    fn append(&mut self, _: &Record) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs one sale whose pulse takes so long; every change of the relay's line, with its time. `turns` is told of each
+/// turn of the loop.
+fn sale(
+    pulse: Duration,
+    stop: &dyn Fn(&Relay) -> bool,
+    turns: &dyn Fn(&Relay),
+) -> Vec<(u64, bool)> {
+    let time = Time::default();
+    let relay = Relay(time.clone(), Rc::default());
+    let shape = Shape {
+        on: pulse,
+        off: pulse,
+        count: Count::Pulses(1),
+    };
+    let settings = Settings {
+        max_total: Fen::MAX,
+        unit: None,
+        pay_time: Duration::from_secs(120),
+        language: Language::Zh,
+    };
+    let (machine, first) = Machine::resume(settings, time.now(), []).expect("an empty journal");
+    let run = || {
+        let Ok(mut dispenser) = PulseDispenser::new(relay.clone(), false, shape) else {
+            panic!("this line cannot fail")
+        };
+        let mut random = 0;
+        let ports = Ports {
+            clock: &time,
+            random: &mut || {
+                random += 1;
+                random
+            },
+            panel: &mut SlowPanel(time.clone()),
+            keypad: &mut Customer {
+                time: time.clone(),
+                keys: vec!['#', '1'],
+                leaves_at: 60_000,
+            },
+            dispenser: &mut dispenser,
+            journal: &mut GoodDay,
+            merchant: &mut GoodDay,
+            platform: &mut GoodDay,
+            alive: &mut |_| turns(&relay),
+            witness: &mut |_, _| {},
+        };
+        Runner::new(machine, first, None, ports).run(&|| stop(&relay));
+    };
+    // A panic is one of the stories.
+    let _ = catch_unwind(AssertUnwindSafe(run));
+    relay.1.take()
+}
+
+fn is_on(relay: &Relay) -> bool {
+    relay.1.borrow().last().is_some_and(|(_, on)| *on)
+}
+
+/// When the relay went on, and for how long it was.
+fn pulse(changes: &[(u64, bool)]) -> (u64, u64) {
+    let on = changes.iter().position(|(_, on)| *on).expect("it went on");
+    let (began, ended) = (changes[on].0, changes[on + 1]);
+    assert!(
+        !ended.1 && changes[on + 1..].iter().all(|(_, on)| !on),
+        "{changes:?}"
+    );
+    (began, ended.0 - began)
+}
+
+#[test]
+fn a_slow_panel_does_not_shorten_the_pulse() {
+    let changes = sale(Duration::from_millis(500), &|_| false, &|_| {});
+    assert_eq!(pulse(&changes).1, 500, "{changes:?}");
+}
+
+#[test]
+fn a_pulse_under_way_is_finished_before_the_kiosk_ends() {
+    let changes = sale(Duration::from_millis(500), &is_on, &|_| {});
+    assert_eq!(pulse(&changes).1, 500, "{changes:?}");
+}
+
+#[test]
+fn a_long_pulse_is_cut_off_when_the_kiosk_must_end() {
+    let changes = sale(Duration::from_secs(60), &is_on, &|_| {});
+    let (_, length) = pulse(&changes);
+    assert!((5000..6000).contains(&length), "{length} ms");
+}
+
+#[test]
+fn a_panic_in_the_middle_of_a_pulse_switches_it_off() {
+    let fails = |relay: &Relay| assert!(!is_on(relay), "something else went wrong");
+    let changes = sale(Duration::from_secs(60), &|_| false, &fails);
+    assert!(pulse(&changes).1 < 60_000, "{changes:?}");
+}
