@@ -31,14 +31,14 @@ const INIT: &str = r#"#!/busybox sh
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-for module in $(cat /lib/modules); do insmod /lib/$module; done
+for module in $(cat /lib/modules); do insmod /lib/$module $(cat /lib/$module.options 2>/dev/null); done
 date -s @$(sed 's/.*epoch=\([0-9]*\).*/\1/' /proc/cmdline) >/dev/null
 ifconfig lo up
 ifconfig eth0 10.0.2.15 up
 mount -t ext4 /dev/vda /data
 stty -echo
 echo "the virtual Pi is up"
-exec sh
+while :; do sh; done
 "#;
 
 /// What is under construction for a virtual Pi: what goes into its memory at the start, and the disk that it keeps.
@@ -64,6 +64,8 @@ impl Parts {
         run(Command::new("cp").arg("-r").arg(guest).arg(parts.root()));
         fs::copy(from_gate("KIOSK_ARM64"), parts.root().join("kiosk")).expect("the ARM program");
         parts.put("init", INIT, 0o755);
+        // Longer than any call and any picture.
+        parts.put("lib/softdog.ko.options", "soft_margin=15", 0o644);
         let disk = fs::File::create(parts.disk()).expect("a disk");
         disk.set_len(32 << 20).expect("32 MiB");
         run(Command::new("mkfs.ext4").arg("-q").arg(parts.disk()));
@@ -183,7 +185,8 @@ impl VirtualPi {
             let is_over = self.qemu.try_wait().expect("asked").is_some();
             assert!(
                 !is_over && Instant::now() < deadline,
-                "{text}: never said, but\n{told}"
+                "{text}: never said, but\n{}",
+                self.console.everything()
             );
             thread::sleep(Duration::from_millis(20));
         }
@@ -256,6 +259,10 @@ impl Console {
                 console.0.lock().expect("whole").0.push_str(&text);
             }
         });
+    }
+
+    fn everything(&self) -> String {
+        self.0.lock().expect("whole").0.clone()
     }
 
     fn told(&self) -> String {
