@@ -38,7 +38,7 @@ use crate::kiosk::machine::event::{Event, Key, NoReply, NotAdded};
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::owed::OwedList;
 use crate::kiosk::machine::screen::{Language, Leaving, Outage, Screen};
-use crate::kiosk::machine::state::{Paying, Placing, Starting, State, Telling, Typing};
+use crate::kiosk::machine::state::{Paying, Placing, Sale, Starting, State, Telling, Typing};
 use crate::money::Fen;
 
 /// A source of random numbers good enough for order numbers that nobody can guess.
@@ -91,6 +91,8 @@ pub struct Machine {
     settings: Settings,
     language: Language,
     dispenser_ready: bool,
+    /// A record could not be written: nothing is begun any more.
+    journal_failed: bool,
     owed: OwedList,
     state: State,
 }
@@ -130,15 +132,7 @@ impl Machine {
 
     /// When to come back with `Event::Woke`, if nothing else happens before.
     pub fn wake_at(&self) -> Option<Instant> {
-        let debts = self
-            .pays_debts()
-            .then(|| {
-                self.owed
-                    .iter()
-                    .filter_map(|owed| owed.backoff.due_at)
-                    .min()
-            })
-            .flatten();
+        let debts = self.debts_due_at().filter(|_| self.pays_debts());
         self.state.wake_at().into_iter().chain(debts).min()
     }
 
@@ -156,7 +150,14 @@ impl Machine {
         };
         match event {
             Event::Key(Key::Language) => self.language = self.language.other(),
-            Event::JournalFailed => self.state = State::Halted,
+            Event::JournalFailed => {
+                self.journal_failed = true;
+                self.state = match self.state.shown_sale() {
+                    // A code was shown: it may be paid. The number to ask by must not be lost with the journal.
+                    Some((sale, what)) => Telling::sorry(sale, what, now),
+                    None => State::Halted,
+                };
+            }
             Event::Reported { sale, result } => self.owed_answered(sale, result, &mut turn),
             Event::Closed { sale, result } if self.owes_close(sale) => {
                 self.owed_answered(sale, result, &mut turn)
@@ -194,7 +195,9 @@ impl Machine {
 
             (State::Typing(typing), Event::Key(key)) => self.key_typed(typing, key, turn),
             (State::Typing(typing), Event::Woke) => {
-                self.pay_debts(turn);
+                if typing.typed.is_empty() {
+                    self.pay_debts(turn);
+                }
                 State::Typing(typing.at(now))
             }
 
@@ -226,8 +229,12 @@ impl Machine {
                     }
                     Ok(url) if self.dispenser_ready => {
                         let ends_at = now + self.settings.pay_time;
+                        let sale = Sale {
+                            shown: Some(order),
+                            ..placing.sale
+                        };
                         State::Paying(Paying {
-                            sale: placing.sale,
+                            sale,
                             order,
                             url,
                             ends_at,
@@ -327,7 +334,9 @@ impl Machine {
 
     /// Why nothing can be sold, if that is so.
     fn cannot_sell(&self) -> Option<Outage> {
-        if !self.dispenser_ready {
+        if self.journal_failed {
+            Some(Outage::Journal)
+        } else if !self.dispenser_ready {
             Some(Outage::Dispenser)
         } else if self.owed.is_full() {
             Some(Outage::TooManyUnsettled)
@@ -393,6 +402,7 @@ impl Machine {
             settings,
             language: settings.language,
             dispenser_ready: true,
+            journal_failed: false,
             owed: OwedList::new(),
             state: State::typing(Instant::default()),
         }

@@ -71,6 +71,7 @@ pub struct Runner<'a> {
     dispenser_ready: Option<bool>,
     keys_ended: bool,
     shown: Option<(Screen, Language)>,
+    panel_failed: bool,
     frame: Frame,
     service_phone: Option<String>,
 }
@@ -91,6 +92,7 @@ impl<'a> Runner<'a> {
             dispenser_ready: None,
             keys_ended: false,
             shown: None,
+            panel_failed: false,
             frame: Frame::new(width, height),
             service_phone,
             ports,
@@ -104,7 +106,7 @@ impl<'a> Runner<'a> {
     pub fn run(&mut self, stop: &dyn Fn() -> bool) {
         let mut stopped_at = None;
         loop {
-            self.turn();
+            self.turn(stop);
             let now = self.ports.clock.now();
             if stop() {
                 let stopped_at = *stopped_at.get_or_insert(now);
@@ -120,26 +122,28 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Does everything that can be done without waiting for a key.
-    fn turn(&mut self) {
+    /// Does what is to be done without waiting for a key. At most one thing that is due begins: keys come between.
+    fn turn(&mut self, stop: &dyn Fn() -> bool) {
         let ready = self.ports.dispenser.is_ready();
         if self.dispenser_ready.replace(ready) != Some(ready) {
             self.step(Event::Dispenser { ready });
         }
+        let now = self.ports.clock.now();
+        if self.machine.wake_at().is_some_and(|wake_at| now >= wake_at) {
+            self.step(Event::Woke);
+        }
         loop {
             (self.ports.alive)(self.ports.clock.now());
             self.carry_pulse();
-            if let Some(effect) = self.pending.pop_front() {
-                self.perform(effect);
-            } else if self
-                .machine
-                .wake_at()
-                .is_some_and(|wake_at| self.ports.clock.now() >= wake_at)
-            {
-                self.step(Event::Woke);
-            } else {
+            let Some(effect) = self.pending.pop_front() else {
+                break;
+            };
+            // What was going to be asked is left to the next start; what has been done is still told.
+            if stop() && !matches!(effect, Effect::Record(_) | Effect::Report { .. }) {
+                self.pending.clear();
                 break;
             }
+            self.perform(effect);
         }
         self.refresh();
     }
@@ -258,14 +262,21 @@ impl<'a> Runner<'a> {
             legend: self.ports.keypad.legend(),
         };
         ui::draw(&mut self.frame, &wanted.0, &look);
-        if let Err(error) = self.ports.panel.show(wanted.0.name(), &self.frame) {
-            tracing::error!(
-                "the panel does not show the screen {}: {error}",
-                wanted.0.name()
-            );
+        let name = wanted.0.name();
+        match self.ports.panel.show(name, &self.frame) {
+            Ok(()) => {
+                self.panel_failed = false;
+                (self.ports.witness)(now, Happening::Screen(&wanted.0));
+                self.shown = Some(wanted);
+            }
+            Err(error) => {
+                // Nobody knows what it shows now: it is drawn again at the next turn. Told once, not every second.
+                self.shown = None;
+                if !core::mem::replace(&mut self.panel_failed, true) {
+                    tracing::error!("the panel does not show the screen {name}: {error}");
+                }
+            }
         }
-        (self.ports.witness)(now, Happening::Screen(&wanted.0));
-        self.shown = Some(wanted);
     }
 
     /// Sleeps until a key, or until there is something to do.

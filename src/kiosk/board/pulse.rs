@@ -194,7 +194,10 @@ impl<P: OutputPin> Dispenser for PulseDispenser<P> {
         })?;
         // What fell before is not ours.
         self.drops()?;
-        self.set(true)?;
+        self.set(true).inspect_err(|_| {
+            // Who knows what it did.
+            let _ = self.set(false);
+        })?;
         self.phase = Phase::Pulsing { train, drops: 0 };
         Ok(())
     }

@@ -6,9 +6,10 @@ use crate::ids::{ClaimId, SaleId};
 use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::effect::{Effect, Fact};
 use crate::kiosk::machine::event::NoReply;
+use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::state::State;
 use crate::kiosk::machine::{Machine, Turn};
-use crate::sale::Outcome;
+use crate::sale::{Outcome, SaleStatus};
 
 /// One thing owed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,24 +49,34 @@ impl Owed {
 pub type OwedList = heapless::Vec<Owed, 8>;
 
 impl Machine {
-    /// Whether now is a good time to try again what is owed: nobody waits for a sale.
+    /// Whether now is a good time to try again what is owed: nobody waits for a sale, or types.
     pub(super) fn pays_debts(&self) -> bool {
-        matches!(
-            self.state,
-            State::Starting(_) | State::Typing(_) | State::Telling(_)
-        )
+        match &self.state {
+            State::Starting(_) | State::Telling(_) => true,
+            State::Typing(typing) => typing.typed.is_empty(),
+            _ => false,
+        }
     }
 
+    /// One at a time: a merchant that does not answer one will not answer the next. The state is the caller's.
     pub(super) fn pay_debts(&mut self, turn: &mut Turn<'_>) {
-        // One at a time: a merchant that does not answer one will not answer the next.
-        if let Some(owed) = self
-            .owed
-            .iter_mut()
-            .find(|owed| owed.backoff.due_at.is_some_and(|at| turn.now >= at))
-        {
-            owed.backoff.begin(turn.now);
-            turn.emit(owed.effect());
+        if self.debts_due_at().is_none_or(|due_at| turn.now < due_at) {
+            return;
         }
+        let mut due = self.owed.iter_mut().filter_map(|owed| {
+            let begins = owed.backoff.begin(turn.now);
+            begins.then(|| owed.effect())
+        });
+        if let Some(effect) = due.next() {
+            turn.emit(effect);
+        }
+    }
+
+    /// When the next debt is to be tried, unless one is under way.
+    pub(super) fn debts_due_at(&self) -> Option<Instant> {
+        let due = self.owed.iter().map(|owed| owed.backoff.due_at);
+        // No time at all is the least: one that is under way.
+        due.min().flatten().filter(|_| !self.journal_failed)
     }
 
     /// Owes this from now on, and tries it at once.
@@ -98,13 +109,26 @@ impl Machine {
             turn.emit(Effect::Ignored("an answer about nothing owed"));
             return;
         };
+        let is_report = matches!(self.owed[place].duty, Duty::Report(..));
         match result {
+            // Our claim is still on its way to the merchant: it may be granted yet, and only we know what came of it.
+            Err(NoReply::Refused(Some(SaleStatus::Paid))) if is_report => {
+                self.owed[place].backoff.failed(turn.now, turn.random)
+            }
             Ok(()) | Err(NoReply::Refused(_)) => {
                 self.owed.swap_remove(place);
                 turn.record(sale, Fact::Settled);
+                // The merchant is there: the others need not wait any longer.
+                for owed in &mut self.owed {
+                    owed.backoff.due_at = owed.backoff.due_at.map(|at| at.min(turn.now));
+                }
             }
             Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
-                self.owed[place].backoff.failed(turn.now, turn.random)
+                self.owed[place].backoff.failed(turn.now, turn.random);
+                let next = self.owed[place].backoff.due_at;
+                for owed in &mut self.owed {
+                    owed.backoff.due_at = owed.backoff.due_at.max(next);
+                }
             }
         }
     }

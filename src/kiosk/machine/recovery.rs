@@ -52,6 +52,7 @@ impl Machine {
                 settings,
                 language: settings.language,
                 dispenser_ready: false,
+                journal_failed: false,
                 owed,
                 state,
             },
@@ -66,6 +67,7 @@ impl Machine {
             settings,
             language: settings.language,
             dispenser_ready: false,
+            journal_failed: true,
             owed,
             state,
         }
@@ -81,6 +83,7 @@ impl Machine {
         match answer {
             Ok(unsettled) => {
                 starting.answered = true;
+                starting.trouble = None;
                 for theirs in unsettled {
                     let duty = match (theirs.status, theirs.claim) {
                         (SaleStatus::Open, _) => Duty::Close,

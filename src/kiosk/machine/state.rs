@@ -44,6 +44,8 @@ pub struct Sale {
     pub total: Fen,
     /// Every number it has had. All of them stay live.
     pub orders: heapless::Vec<OrderNo, 8>,
+    /// The number whose code was shown last: the one that the customer may have paid.
+    pub shown: Option<OrderNo>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -125,6 +127,21 @@ impl State {
         State::Typing(Typing::empty(now))
     }
 
+    /// The sale under way, if a code of it was shown, and what a customer is to be told if it cannot go on.
+    pub fn shown_sale(&self) -> Option<(&Sale, Failure)> {
+        let (sale, what) = match self {
+            State::Placing(Placing { sale, .. })
+            | State::Paying(Paying { sale, .. })
+            | State::Leaving(Leaving { sale, .. })
+            | State::Claiming(Claiming { sale, .. }) => (sale, Failure::InDoubt),
+            State::Vending(sale, _) => (sale, Failure::Unknown),
+            State::Starting(_) | State::Typing(_) | State::Telling(_) | State::Halted => {
+                return None;
+            }
+        };
+        sale.shown.map(|_| (sale, what))
+    }
+
     pub fn screen(&self, now: Instant, pay_time: Duration) -> Screen {
         let one_moment = |doing, sale: &Sale| Screen::OneMoment {
             doing,
@@ -188,6 +205,7 @@ impl Sale {
             id,
             total,
             orders: heapless::Vec::new(),
+            shown: None,
         }
     }
 }
@@ -224,7 +242,7 @@ impl Telling {
     /// Bad news. The reference is told where something may have been paid; where nothing can have been, `#` tries again.
     pub fn sorry(sale: &Sale, what: Failure, now: Instant) -> State {
         let unpaid = matches!(what, Failure::NoAnswer | Failure::Refused);
-        let reference = sale.orders.last().copied().filter(|_| !unpaid);
+        let reference = sale.shown.filter(|_| !unpaid);
         let screen = Screen::CouldNot {
             what,
             total: sale.total,

@@ -761,15 +761,92 @@ fn a_kiosk_that_owes_too_much_sells_nothing() {
 
 #[test]
 fn a_journal_that_cannot_be_written_ends_all_selling() {
+    let journal = Screen::OutOfService {
+        why: Outage::Journal,
+    };
+    let bench = Bench::ready().types("1#").happens(Event::JournalFailed);
+    assert_eq!(bench.screen(), journal, "no code was shown yet");
+
     let bench = Bench::shows_code().happens(Event::JournalFailed);
-    assert_eq!(
-        bench.screen(),
-        Screen::OutOfService {
-            why: Outage::Journal
-        }
-    );
+    let Screen::CouldNot {
+        what: Failure::InDoubt,
+        reference: Some(_),
+        ..
+    } = bench.screen()
+    else {
+        panic!(
+            "who has paid already must know what to ask by: {:?}",
+            bench.screen()
+        )
+    };
     let bench = bench.types("1#").seconds(1000);
-    assert!(bench.wanted.is_empty());
+    assert_eq!(bench.screen(), journal);
+    assert!(bench.types("1#").wanted.is_empty());
+}
+
+#[test]
+fn the_reference_is_the_number_whose_code_was_shown() {
+    let bench = Bench::shows_code();
+    let Screen::Pay { order: shown, .. } = bench.screen() else {
+        panic!("the code shows")
+    };
+    // No new code could be had: the customer pays the old one, and then the merchant is gone.
+    let bench = bench.types("R").registered(GONE);
+    assert_eq!(bench.screen_name(), "pay");
+    let bench = bench
+        .polled(Ok(SaleStatus::Paid))
+        .claimed(refused(SaleStatus::Expired));
+    let Screen::CouldNot { reference, .. } = bench.screen() else {
+        panic!("too late")
+    };
+    assert_eq!(reference, Some(shown));
+}
+
+#[test]
+fn a_report_waits_for_a_claim_that_is_still_on_its_way() {
+    // The claim timed out here, but a proxy still holds it.
+    let mut bench = Bench::shows_code().polled(Ok(SaleStatus::Paid));
+    while bench.wants(|effect| matches!(effect, Effect::Claim { .. })) {
+        bench = bench.claimed(GONE).seconds(10);
+    }
+    let bench = bench.reported(refused(SaleStatus::Paid));
+    assert!(!bench.machine.is_idle(), "it may be granted yet");
+    let bench = bench.seconds(70).reported(Ok(()));
+    assert!(bench.machine.is_idle());
+}
+
+#[test]
+fn a_merchant_who_is_gone_is_asked_for_one_debt_at_a_time_and_never_while_somebody_types() {
+    let mut bench = Bench::ready();
+    for _ in 0..4 {
+        bench = bench.types("1#").registered(GONE).closed(GONE).types("C");
+    }
+    let tries = |bench: &Bench| {
+        let is_close = |effect: &&Effect| matches!(effect, Effect::Close { .. });
+        bench.history.iter().filter(is_close).count()
+    };
+    let mut before = tries(&bench);
+    // Somebody types for a while.
+    bench = bench.types("1").seconds(50);
+    assert_eq!(tries(&bench), before);
+    bench = bench.types("C");
+    for _ in 0..10 {
+        bench = bench.seconds(10);
+        let asked = bench.wanted.len();
+        assert!(asked <= 1, "{asked} at once");
+        if asked == 1 {
+            bench = bench.closed(GONE);
+        }
+    }
+    assert!(tries(&bench) > before + 3);
+    // The merchant is back: everything at once.
+    bench = bench.seconds(10);
+    before = tries(&bench);
+    for _ in 0..4 {
+        bench = bench.closed(Ok(())).seconds(1);
+    }
+    assert!(bench.machine.is_idle(), "all four within four seconds");
+    assert_eq!(tries(&bench), before + 3);
 }
 
 #[test]

@@ -123,7 +123,6 @@ impl MerchantClient {
 
 /// What an answer means to the machine.
 fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> {
-    let refusal = || serde_json::from_slice::<api::Refusal>(&answer.body).ok();
     match answer.status {
         200 | 201 => serde_json::from_slice(&answer.body).map_err(|error| {
             tracing::error!("{call}: the merchant's answer makes no sense: {error}");
@@ -135,16 +134,17 @@ fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> 
             );
             Err(NoReply::NotAdmitted)
         }
-        404 | 409 => {
-            let refusal = refusal();
-            tracing::warn!(
-                "{call}: refused: {}",
-                refusal
-                    .as_ref()
-                    .map_or("no reason given", |r| r.message.as_str())
-            );
-            Err(NoReply::Refused(refusal.and_then(|refusal| refusal.status)))
-        }
+        404 | 409 => match serde_json::from_slice::<api::Refusal>(&answer.body) {
+            Ok(refusal) => {
+                tracing::warn!("{call}: refused: {}", refusal.message);
+                Err(NoReply::Refused(refusal.status))
+            }
+            // A proxy without the merchant behind it says so too. It knows nothing of our sales.
+            Err(_) => {
+                tracing::error!("{call}: HTTP {}, not from the merchant", answer.status);
+                Err(NoReply::NoAnswer)
+            }
+        },
         status => {
             tracing::error!("{call}: HTTP {status}");
             Err(NoReply::NoAnswer)
@@ -242,6 +242,30 @@ impl Merchant for MerchantClient {
         match standing.status {
             SaleStatus::Closed => Ok(()),
             status => Err(NoReply::Refused(Some(status))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused_with(status: u16, body: &str) -> NoReply {
+        let body = body.as_bytes().to_vec();
+        read::<api::Granted>("claim", &Answer { status, body }).expect_err("refused")
+    }
+
+    #[test]
+    fn only_the_merchant_himself_refuses() {
+        let merchant = r#"{"error":"not-claimable","message":"it has expired","status":"expired"}"#;
+        let expired = NoReply::Refused(Some(SaleStatus::Expired));
+        assert_eq!(refused_with(409, merchant), expired);
+        let unknown = r#"{"error":"not-found","message":"there is no such sale"}"#;
+        assert_eq!(refused_with(404, unknown), NoReply::Refused(None));
+        // A proxy that has lost its merchant knows nothing of our sales.
+        for body in ["404 page not found", "", "{}", "<html></html>"] {
+            assert_eq!(refused_with(404, body), NoReply::NoAnswer, "{body}");
+            assert_eq!(refused_with(409, body), NoReply::NoAnswer, "{body}");
         }
     }
 }
