@@ -367,3 +367,21 @@ fn a_database_that_does_not_answer_is_a_fail_in_time_and_a_success_after() {
     assert_eq!(shop.notify(&message), success());
     assert_eq!(shop.the_books_balance()["verified"], 350);
 }
+
+#[test]
+fn what_was_signed_and_yet_refused_is_kept_whatever_strangers_send() {
+    let shop = Shop::open();
+    let foreign = shop::signed(shop::paid("no order/number", "7551000001", "350"));
+    for _ in 0..3 {
+        assert_eq!(shop.notify(&foreign), (200, "fail".to_owned()));
+    }
+    for junk in 0..600 {
+        shop.notify(format!("<xml><junk>{junk}</junk></xml>"));
+    }
+    let books = rusqlite::Connection::open(shop.path("merchant.db")).expect("opened");
+    let kept: Vec<u8> = books
+        .query_row("SELECT body FROM refused", [], |row| row.get(0))
+        .expect("exactly one");
+    assert_eq!(kept, foreign.as_bytes());
+    shop.the_books_balance();
+}

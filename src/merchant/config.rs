@@ -133,6 +133,12 @@ impl Config {
                     "write sha256: and the 64 hex digits of the token's SHA-256",
                 )
             })?;
+            if kiosks.0.iter().any(|(other, _)| *other == digest) {
+                return Err(wrong(
+                    &field,
+                    "another kiosk has this token: each settles its own sales and needs its own",
+                ));
+            }
             kiosks.0.push((digest, known));
         }
         Ok(Config {
@@ -269,6 +275,17 @@ mod tests {
             .expect_err("no digest");
         assert!(
             error.starts_with("/merchant.toml: kiosks.kiosk-1: write sha256:"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn two_kiosks_with_one_token_are_refused() {
+        let digest = token_digest("secret");
+        let text = format!("{GOOD}[kiosks]\nkiosk-1 = \"{digest}\"\nkiosk-2 = \"{digest}\"\n");
+        let error = load(&text).map(drop).expect_err("one token");
+        assert!(
+            error.contains("kiosks.kiosk-2: another kiosk has this token"),
             "{error}"
         );
     }

@@ -134,11 +134,7 @@ impl From<Unavailable> for Refused {
 }
 
 async fn health(State(merchant): State<Arc<Merchant>>) -> Response {
-    match merchant
-        .store
-        .read(|books| books.query_row("SELECT 1", [], |_| Ok(())))
-        .await
-    {
+    match merchant.store.check().await {
         Ok(()) => "ok".into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }

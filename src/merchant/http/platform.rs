@@ -75,7 +75,9 @@ async fn receive(merchant: Arc<Merchant>, body: Bytes) -> bool {
         Worth::Foreign(why) | Worth::Unreadable(why) => {
             tracing::error!("ALARM a signed notification was refused: {why}");
             merchant.metrics.notification(word);
-            merchant.store.quarantine(now(), why, body.to_vec());
+            if let Err(error) = merchant.store.refuse(now(), why, body.to_vec()).await {
+                tracing::error!("{error}");
+            }
             false
         }
         Worth::Unverified(why) | Worth::Malformed(why) => {

@@ -3,6 +3,8 @@
 //! Each request runs in its own savepoint, so that one which fails takes no other with it. Answers leave after the
 //! commit. A commit that fails ends the process: what is on disk is then unknown, and only a restart finds out.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
 
@@ -15,6 +17,8 @@ use crate::merchant::store::Unavailable;
 const GROUP: usize = 256;
 /// The most requests that wait; more are refused at once.
 const QUEUE: usize = 4096;
+/// The most requests of those that nobody waits for.
+const UNAWAITED: usize = 8;
 
 /// Runs a request in the transaction that was begun, if one was; what it returns gives the answer, after the commit.
 type Job = Box<dyn FnOnce(Result<&Connection, Unavailable>) -> Answer + Send>;
@@ -24,6 +28,8 @@ type Answer = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Debug)]
 pub struct Writer {
     jobs: SyncSender<Job>,
+    /// How many of those that nobody waits for are in the queue.
+    unawaited: Arc<AtomicUsize>,
 }
 
 impl Writer {
@@ -33,7 +39,8 @@ impl Writer {
         thread::Builder::new()
             .name("books".to_owned())
             .spawn(move || write_groups(connection, &queue))?;
-        Ok(Writer { jobs })
+        let unawaited = Arc::default();
+        Ok(Writer { jobs, unawaited })
     }
 
     /// Runs a request and waits until it is durable.
@@ -51,17 +58,25 @@ impl Writer {
             .map_err(|_| Unavailable("the writer has ended".to_owned()))?
     }
 
-    /// Runs a request some time, unless too many wait already. Nobody waits for it.
+    /// Runs a request some time; it is dropped if a few of its kind wait already, so that they never crowd out the
+    /// others. Nobody waits for it.
     pub fn write_if_idle(
         &self,
         request: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) {
-        let told = self.queue(request, |result| {
+        if self.unawaited.fetch_add(1, Ordering::Relaxed) >= UNAWAITED {
+            self.unawaited.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        let unawaited = Arc::clone(&self.unawaited);
+        let told = self.queue(request, move |result| {
+            unawaited.fetch_sub(1, Ordering::Relaxed);
             if let Err(error) = result {
                 tracing::warn!("{error}");
             }
         });
         if let Err(error) = told {
+            self.unawaited.fetch_sub(1, Ordering::Relaxed);
             tracing::warn!("{error}");
         }
     }

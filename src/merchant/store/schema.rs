@@ -97,6 +97,14 @@ CREATE TABLE attempts (
     at        INTEGER NOT NULL
 ) STRICT;
 
+-- Signed, and yet refused: another merchant's, or not saying what it must. Somebody may have paid, so they are kept.
+CREATE TABLE refused (
+    body    BLOB PRIMARY KEY,
+    reason  TEXT NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER refused_stay BEFORE DELETE ON refused BEGIN SELECT RAISE(ABORT, 'what was signed is kept'); END;
+
 -- Bodies that are not believed: a ring of fixed size, whatever strangers send.
 CREATE TABLE quarantine (
     slot    INTEGER PRIMARY KEY,

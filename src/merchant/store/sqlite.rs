@@ -196,6 +196,31 @@ impl SqliteStore {
             .await
     }
 
+    /// Keeps a body that is signed and yet refused, however often it comes.
+    pub async fn refuse(
+        &self,
+        now: Time,
+        reason: String,
+        body: Vec<u8>,
+    ) -> Result<(), Unavailable> {
+        let keep =
+            "INSERT INTO refused (body, reason, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        self.writer
+            .write(move |connection| {
+                connection
+                    .execute(keep, params![body, reason, now.0])
+                    .map(drop)
+            })
+            .await
+    }
+
+    /// Whether the books can be read and written.
+    pub async fn check(&self) -> Result<(), Unavailable> {
+        self.read(|books| books.query_row("SELECT count(*) FROM refused", [], |_| Ok(())))
+            .await?;
+        self.writer.write(|_| Ok(())).await
+    }
+
     /// Keeps a body that is not believed, for people to look at. Nobody waits for it.
     pub fn quarantine(&self, now: Time, reason: String, body: Vec<u8>) {
         self.writer.write_if_idle(move |connection| {
