@@ -12,48 +12,70 @@ const PIXEL: u32 = 2;
 
 /// Rectangles that cover every pixel in which the two pictures differ.
 ///
-/// Row by row, each changed run joins the open rectangle to which it adds the fewest bytes, or begins its own where
-/// that is cheaper. Both pictures are `width` pixels wide and equally high.
+/// First exactly: a run of changed pixels and the same run in the rows below it. Then, from the top, each of these
+/// joins the open rectangle to which it adds the fewest bytes, or begins its own where that is cheaper. Both pictures
+/// are `width` pixels wide and equally high.
 pub fn changes(old: &[Rgb565], new: &[Rgb565], width: u32) -> Vec<Rectangle> {
     let mut closed: Vec<Patch> = Vec::new();
     let mut open: Vec<Patch> = Vec::new();
+    for exact in exact(old, new, width) {
+        // What ended above this row never grows again: the next one no longer touches it.
+        let ended = |patch: &Patch| patch.rows.end < exact.rows.start;
+        closed.extend(open.iter().filter(|patch| ended(patch)).cloned());
+        open.retain(|patch| !ended(patch));
+        let nearest = open
+            .iter_mut()
+            .map(|patch| (patch.joined(&exact).cost() - patch.cost(), patch))
+            .min_by_key(|(more, _)| *more);
+        match nearest {
+            Some((more, patch)) if more <= exact.cost() => *patch = patch.joined(&exact),
+            _ => open.push(exact),
+        }
+    }
+    closed.extend(open);
+    // What grew towards each other may be cheaper as one.
+    let mut merged: Vec<Patch> = Vec::new();
+    for patch in closed {
+        let saves = |other: &Patch| other.joined(&patch).cost() <= other.cost() + patch.cost();
+        match merged.iter_mut().find(|other| saves(other)) {
+            Some(other) => *other = other.joined(&patch),
+            None => merged.push(patch),
+        }
+    }
+    merged.into_iter().map(Patch::into_rectangle).collect()
+}
+
+/// The changed pixels and nothing else, as runs that go on for some rows; from the top.
+fn exact(old: &[Rgb565], new: &[Rgb565], width: u32) -> Vec<Patch> {
+    let (mut ended, mut going_on): (Vec<Patch>, Vec<Patch>) = (Vec::new(), Vec::new());
     let rows = old
         .chunks_exact(width as usize)
         .zip(new.chunks_exact(width as usize));
-    for (y, (old, new)) in rows.enumerate() {
-        let y = y as u32;
-        for run in runs(old, new) {
-            let alone = Patch {
-                columns: run,
-                rows: y..y + 1,
+    for (y, (old, new)) in (0..).zip(rows) {
+        let mut next = Vec::new();
+        for columns in runs(old, new) {
+            let above = going_on.iter().position(|patch| patch.columns == columns);
+            let rows = match above {
+                Some(place) => going_on.swap_remove(place).rows.start..y + 1,
+                None => y..y + 1,
             };
-            let nearest = open
-                .iter_mut()
-                .map(|patch| (patch.joined(&alone).cost() - patch.cost(), patch))
-                .min_by_key(|(more, _)| *more);
-            match nearest {
-                Some((more, patch)) if more <= alone.cost() => *patch = patch.joined(&alone),
-                _ => open.push(alone),
-            }
+            next.push(Patch { columns, rows });
         }
-        // What did not grow in this row never will: the next row no longer touches it.
-        let (ended, growing) = open
-            .into_iter()
-            .partition(|patch: &Patch| patch.rows.end <= y);
-        closed.extend::<Vec<Patch>>(ended);
-        open = growing;
+        ended.append(&mut going_on);
+        going_on = next;
     }
-    closed.extend(open);
-    closed.into_iter().map(Patch::into_rectangle).collect()
+    ended.append(&mut going_on);
+    ended.sort_by_key(|patch| (patch.rows.start, patch.columns.start));
+    ended
 }
 
-/// The runs of changed pixels in a row. A gap that costs less than a new rectangle is no gap.
+/// The runs of changed pixels in a row.
 fn runs(old: &[Rgb565], new: &[Rgb565]) -> Vec<Range<u32>> {
     let mut runs: Vec<Range<u32>> = Vec::new();
     for (x, (old, new)) in (0..).zip(old.iter().zip(new)) {
         if old != new {
             match runs.last_mut() {
-                Some(run) if (x - run.end) * PIXEL < OVERHEAD => run.end = x + 1,
+                Some(run) if run.end == x => run.end = x + 1,
                 _ => runs.push(x..x + 1),
             }
         }
