@@ -529,6 +529,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_line_of_another_chip_is_another_line() {
+        let on = |chip: &str| {
+            let pulse = format!("kind = \"pulse\"\npin = 25\nms = 500\ngpio-chip = \"{chip}\"");
+            let log = "kind = \"log\"\n        file = \"dispenser.log\"";
+            parse(&MIPI.replace(log, &pulse)).map(drop)
+        };
+        assert_eq!(on("mcp23017"), Ok(()), "an expander has its own numbers");
+        let error = on("pinctrl-bcm2711").expect_err("the header by its name");
+        assert!(
+            error.ends_with("dispenser.pin: BCM 25 is already panel.dc"),
+            "{error}"
+        );
+    }
+
     #[cfg(feature = "sim")]
     #[test]
     fn the_desk_board_is_a_page_for_all_three() {

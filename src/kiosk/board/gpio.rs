@@ -14,7 +14,7 @@ use linux_embedded_hal::gpio_cdev::{self, LineRequestFlags};
 use super::device;
 
 /// The labels of the chip behind a Pi's header: Pi 1–3 and Zero, Pi 4, Pi 5.
-const HEADER_LABELS: [&str; 3] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"];
+pub const HEADER_LABELS: [&str; 3] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"];
 /// What `gpioinfo` and a busy line's error show.
 pub const CONSUMER: &str = "selpay-kiosk";
 

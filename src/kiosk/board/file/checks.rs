@@ -60,13 +60,13 @@ pub fn check_mipi(
         spi if spi.starts_with("/dev/spidev1") => pins.reserve("the second SPI bus", SPI1),
         _ => {}
     }
+    let gpio_chip = raw.gpio_chip.or_else(|| board_chip.cloned());
     for (field, pin) in [
         ("panel.dc", Some(raw.dc)),
         ("panel.reset", raw.reset),
         ("panel.backlight", raw.backlight),
     ] {
-        pin.map_or(Ok(()), |pin| pins.take(field, pin))
-            .map_err(|fix| (field, fix))?;
+        pin.map_or(Ok(()), |pin| pins.take(field, gpio_chip.as_deref(), pin))?;
     }
     if raw.bus == Bus::Shift16 && model != Model::Ili9486 {
         return Err((
@@ -90,7 +90,7 @@ pub fn check_mipi(
         dc: raw.dc,
         reset: raw.reset,
         backlight: raw.backlight,
-        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+        gpio_chip,
     })
 }
 
@@ -125,18 +125,18 @@ pub fn check_matrix(
             format!("{} is not within 1 … 50", raw.debounce_ms),
         ));
     }
+    let gpio_chip = raw.gpio_chip.or_else(|| board_chip.cloned());
     for (field, lines) in [("keypad.rows", &raw.rows), ("keypad.columns", &raw.columns)] {
         lines
             .iter()
-            .try_for_each(|pin| pins.take(field, *pin))
-            .map_err(|fix| (field, fix))?;
+            .try_for_each(|pin| pins.take(field, gpio_chip.as_deref(), *pin))?;
     }
     Ok(MatrixWiring {
         rows: raw.rows,
         columns: raw.columns,
         caps,
         debounce: Duration::from_millis(raw.debounce_ms),
-        gpio_chip: raw.gpio_chip.or_else(|| board_chip.cloned()),
+        gpio_chip,
     })
 }
 
@@ -198,8 +198,8 @@ pub fn check_pulse(
     board_chip: Option<&String>,
     pins: &mut Pins,
 ) -> Result<PulseLine, Wrong> {
-    pins.take("dispenser.pin", raw.pin)
-        .map_err(|fix| ("dispenser.pin", fix))?;
+    let gpio_chip = raw.gpio_chip.or_else(|| board_chip.cloned());
+    pins.take("dispenser.pin", gpio_chip.as_deref(), raw.pin)?;
     let gap_ms = raw.gap_ms.unwrap_or(raw.ms);
     for (field, ms) in [("dispenser.ms", raw.ms), ("dispenser.gap-ms", gap_ms)] {
         if !(1..=10_000).contains(&ms) {
@@ -227,12 +227,14 @@ pub fn check_pulse(
             ));
         }
     };
-    let gpio_chip = raw.gpio_chip.or_else(|| board_chip.cloned());
     let sensor = match raw.drop_sensor {
         None => None,
         Some(sensor) => {
-            pins.take("dispenser.drop-sensor.pin", sensor.pin)
-                .map_err(|fix| ("dispenser.drop-sensor.pin", fix))?;
+            pins.take(
+                "dispenser.drop-sensor.pin",
+                gpio_chip.as_deref(),
+                sensor.pin,
+            )?;
             if !(100..=30_000).contains(&sensor.grace_ms) {
                 return Err((
                     "dispenser.drop-sensor.grace-ms",
