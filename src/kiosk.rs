@@ -58,11 +58,12 @@ impl Kiosk {
     pub fn open(config: &Config, board: &Board) -> Result<Kiosk, Failure> {
         let clock = SystemClock::default();
         let settings = config.settings(board.dispenser.unit());
-        let (journal, records) = FileJournal::open(&config.journal)
+        let (journal, records) = FileJournal::at(&config.journal)
             .with_context(|| format!("journal = {}", config.journal.display()))?;
-        let (machine, first) = match records
-            .and_then(|records| Ok(Machine::resume(settings, clock.now(), records)?))
-        {
+        let resumed = records
+            .map_err(anyhow::Error::from)
+            .and_then(|records| Ok(Machine::resume(settings, clock.now(), records)?));
+        let (machine, first) = match resumed {
             Ok(resumed) => resumed,
             Err(error) => {
                 tracing::error!(

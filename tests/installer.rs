@@ -160,7 +160,7 @@ fn a_journal_that_cannot_be_written_or_read_is_told() {
     fs::write(shop.path("damaged"), "what is this\n").expect("written");
     let damaged = journal("damaged");
     assert!(
-        damaged.contains("the journal is damaged in line 1"),
+        damaged.contains("the journal is damaged in record 0"),
         "{damaged}"
     );
 }

@@ -50,8 +50,8 @@ const RULES: &[(&str, &[&str])] = &[
     (
         "kiosk/journal",
         &[
-            "files",
             "ids",
+            "kiosk::journal",
             "kiosk::machine",
             "kiosk::ports",
             "money",

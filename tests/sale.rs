@@ -225,7 +225,7 @@ fn a_damaged_journal_is_told_and_sells_nothing() {
     let platform = shop.platform(&[]);
     std::fs::write(shop.path("journal"), "this is no record\n").expect("written");
     let mut kiosk = shop.kiosk(&platform, "");
-    kiosk.logs("the journal is damaged in line 1");
+    kiosk.logs("the journal is damaged in record 0");
     kiosk.logs("screen out-of-service");
     kiosk.types("3.50#");
     assert_eq!(kiosk.ends(), Some(0));

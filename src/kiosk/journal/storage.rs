@@ -1,0 +1,65 @@
+//! Where a journal's bytes lie. A file on the kiosk; in the simulation a disk that loses power.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Bytes that outlive a power cut.
+pub trait Storage {
+    /// Everything there is; nothing at all before the first [`Storage::replace`].
+    fn read(&mut self) -> io::Result<Vec<u8>>;
+    /// Writes over a part of it. It is on disk when this returns.
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Replaces everything at once: after a power cut there is the old content or the new. It is on disk when this returns.
+    fn replace(&mut self, content: &[u8]) -> io::Result<()>;
+}
+
+/// A file, whose place on the disk is taken from the beginning: it can be written when the disk is full.
+#[derive(Debug)]
+pub struct FileStorage {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl FileStorage {
+    /// The file at `path`; nothing is opened yet.
+    pub fn new(path: &Path) -> FileStorage {
+        let path = path.to_owned();
+        FileStorage { path, file: None }
+    }
+}
+
+impl Storage for FileStorage {
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        match fs::read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read,
+        }
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            closed => closed.insert(File::options().write(true).open(&self.path)?),
+        };
+        file.write_all_at(bytes, at)?;
+        file.sync_data()
+    }
+
+    fn replace(&mut self, content: &[u8]) -> io::Result<()> {
+        let new = self.path.with_extension("new");
+        let mut file = File::create(&new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, &self.path)?;
+        // The name is on disk only when its directory is.
+        let directory = self
+            .path
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        self.file = Some(file);
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! A journal in a file, with the power cut at every byte, and with every byte damaged.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::segment::SLOTS;
+use super::*;
+use crate::ids::{ClaimId, OrderNo, SaleId};
+use crate::kiosk::ports::Journal as _;
+use crate::money::Fen;
+use crate::sale::Outcome;
+
+const SALE: u128 = 1;
+
+fn record(sale: u128, fact: Fact) -> Record {
+    let sale = SaleId::from_random(sale);
+    Record { sale, fact }
+}
+
+/// Everything that can be said of a sale but that it is settled.
+fn records(sale: u128) -> Vec<Record> {
+    let facts = [
+        Fact::Sale(Fen::new(350).expect("an amount")),
+        Fact::Order(OrderNo::from_random(2)),
+        Fact::Claim(ClaimId::from_random(3)),
+        Fact::Start,
+        Fact::Done(Outcome::NotDispensed),
+        Fact::Done(Outcome::Unknown),
+        Fact::Done(Outcome::Dispensed),
+        Fact::Closing,
+    ];
+    facts.map(|fact| record(sale, fact)).to_vec()
+}
+
+struct Disk {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Disk {
+    fn new() -> Disk {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("journal");
+        Disk { _dir: dir, path }
+    }
+
+    /// What the journal says when the kiosk starts.
+    fn remembered(&self) -> Result<Vec<Record>, Damaged> {
+        FileJournal::at(&self.path).expect("opened").1
+    }
+
+    fn appends(&self, records: &[Record]) {
+        let (mut journal, before) = FileJournal::at(&self.path).expect("opened");
+        before.expect("whole");
+        for record in records {
+            journal.append(record).expect("written");
+        }
+    }
+
+    fn content(&self) -> Vec<u8> {
+        fs::read(&self.path).expect("read")
+    }
+
+    fn holds(&self, content: &[u8]) {
+        fs::write(&self.path, content).expect("written");
+    }
+}
+
+#[test]
+fn what_was_promised_is_remembered_until_it_is_settled() {
+    let disk = Disk::new();
+    assert_eq!(disk.remembered(), Ok(vec![]));
+    disk.appends(&records(SALE));
+    disk.appends(&records(9));
+    disk.appends(&[record(9, Fact::Settled)]);
+    assert_eq!(disk.remembered(), Ok(records(SALE)));
+    assert_eq!(read(&disk.path).expect("whole"), records(SALE));
+}
+
+#[test]
+fn its_place_on_the_disk_is_taken_from_the_beginning() {
+    let disk = Disk::new();
+    disk.appends(&[]);
+    let size = disk.content().len();
+    disk.appends(&records(SALE));
+    assert_eq!(disk.content().len(), size);
+    assert_eq!(size, SLOTS * RECORD_SIZE);
+}
+
+#[test]
+fn a_record_torn_by_the_power_is_left_out_and_written_over() {
+    let disk = Disk::new();
+    let all = records(SALE);
+    disk.appends(&all[..3]);
+    let before = disk.content();
+    disk.appends(&all[3..4]);
+    let after = disk.content();
+    let at = 4 * RECORD_SIZE;
+    for torn in 0..=RECORD_SIZE {
+        let mut content = before.clone();
+        content[at..at + torn].copy_from_slice(&after[at..at + torn]);
+        disk.holds(&content);
+        // A disk that has written all but some zeros has written all.
+        let written = if content == after { 4 } else { 3 };
+        assert_eq!(
+            disk.remembered(),
+            Ok(all[..written].to_vec()),
+            "torn at {torn}"
+        );
+        disk.appends(&all[written..]);
+        assert_eq!(disk.remembered(), Ok(all.clone()), "written after {torn}");
+    }
+}
+
+#[test]
+fn any_damage_before_the_last_record_is_told_and_never_skipped() {
+    let disk = Disk::new();
+    disk.appends(&records(SALE));
+    let whole = disk.content();
+    let last = records(SALE).len() * RECORD_SIZE;
+    for place in 0..last {
+        let mut content = whole.clone();
+        content[place] ^= 0x10;
+        disk.holds(&content);
+        let damaged = disk.remembered().expect_err("damaged");
+        assert_eq!(damaged.record, place / RECORD_SIZE, "byte {place}");
+    }
+    // Records that were swapped, lost, doubled, or come from another time.
+    let slot = |record: usize| record * RECORD_SIZE..(record + 1) * RECORD_SIZE;
+    for (to, from) in [(2, 3), (3, 2), (2, 1), (1, SLOTS - 1)] {
+        let mut content = whole.clone();
+        content.copy_within(slot(from), slot(to).start);
+        disk.holds(&content);
+        assert_eq!(disk.remembered(), Err(Damaged { record: to }));
+    }
+    for length in [0, 1, RECORD_SIZE, whole.len() - 1] {
+        disk.holds(&whole[..length]);
+        let expected = if length == 0 {
+            Ok(vec![])
+        } else {
+            Err(Damaged { record: 0 })
+        };
+        assert_eq!(disk.remembered(), expected, "{length} bytes left");
+    }
+}
+
+#[test]
+fn a_damaged_journal_is_left_as_it_is() {
+    let disk = Disk::new();
+    disk.holds(b"this is no journal");
+    let (mut journal, said) = FileJournal::at(&disk.path).expect("opened");
+    assert_eq!(said, Err(Damaged { record: 0 }));
+    assert!(journal.append(&records(SALE)[0]).is_err());
+    assert_eq!(disk.content(), b"this is no journal");
+}
+
+#[test]
+fn a_full_journal_begins_again_with_what_is_not_settled() {
+    let disk = Disk::new();
+    let (mut journal, _) = FileJournal::at(&disk.path).expect("opened");
+    let debt = &records(SALE)[..5];
+    for record in debt {
+        journal.append(record).expect("written");
+    }
+    for sale in 2..400 {
+        for fact in [Fact::Sale(Fen::MAX), Fact::Closing, Fact::Settled] {
+            journal.append(&record(sale, fact)).expect("written");
+        }
+    }
+    assert_eq!(disk.content().len(), SLOTS * RECORD_SIZE);
+    assert_eq!(disk.remembered(), Ok(debt.to_vec()));
+    journal.append(&records(1000)[0]).expect("written");
+    let mut expected = debt.to_vec();
+    expected.push(records(1000)[0]);
+    assert_eq!(disk.remembered(), Ok(expected));
+}
