@@ -75,6 +75,7 @@ pub struct Standing {
 
 /// One entry of `GET /v1/sales/unsettled`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UnsettledSale {
     /// The sale.
     pub sale: SaleId,
@@ -82,11 +83,18 @@ pub struct UnsettledSale {
     pub total: Fen,
     /// `open`, `paid` or `claimed`.
     pub status: SaleStatus,
+    /// For how many seconds it has been that. A server that does not tell means: for a long time.
+    #[serde(default = "a_long_time")]
+    pub age_seconds: u64,
     /// Every number of the sale, oldest first.
     pub orders: Vec<OrderNo>,
     /// The claim that was granted, where one was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub claim: Option<ClaimId>,
+}
+
+fn a_long_time() -> u64 {
+    u64::MAX
 }
 
 /// Every answer that is not a success.

@@ -183,20 +183,43 @@ fn no_code_shows_when_the_platform_misbehaves() {
 }
 
 #[test]
-fn a_kiosk_that_was_killed_settles_what_it_left_before_it_sells() {
+fn a_kiosk_that_was_killed_shows_a_new_code_and_the_old_one_still_pays() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    let mut kiosk = shop.kiosk(&platform, "");
+    kiosk.types("3.50#");
+    let url = kiosk.code(None);
+    drop(kiosk);
+    let kiosk = shop.kiosk(&platform, "");
+    let next = kiosk.code(Some(&url));
+    sim(&platform, "/sim/pay", &json!({ "orderNo": order_in(&url) }));
+    kiosk.logs("screen thank-you");
+    assert_eq!(kiosk.pulses().len(), 1);
+    assert_eq!(kiosk.ends(), Some(0));
+    assert_eq!(
+        shop.status(order_in(&next).parse().expect("a number")),
+        "dispensed"
+    );
+    assert_eq!(shop.the_books_balance()["dispensed"], 350);
+}
+
+#[test]
+fn what_was_paid_while_the_kiosk_was_off_comes_out_when_it_is_back() {
     let shop = Shop::open();
     let platform = shop.platform(&[]);
     let mut kiosk = shop.kiosk(&platform, "");
     kiosk.types("3.50#");
     let order = order_in(&kiosk.code(None));
     drop(kiosk);
-    assert_eq!(shop.status(order.parse().expect("a number")), "open");
-    let kiosk = shop.kiosk(&platform, "");
-    eventually("the close", || {
-        (shop.status(order.parse().expect("a number")) == "closed").then_some(())
+    sim(&platform, "/sim/pay", &json!({ "orderNo": order }));
+    eventually("the payment", || {
+        (shop.status(order.parse().expect("a number")) == "paid").then_some(())
     });
-    assert!(kiosk.pulses().is_empty());
+    let kiosk = shop.kiosk(&platform, "");
+    kiosk.logs("screen thank-you");
+    assert_eq!(kiosk.pulses().len(), 1);
     assert_eq!(kiosk.ends(), Some(0));
+    assert_eq!(shop.the_books_balance()["dispensed"], 350);
 }
 
 #[test]

@@ -115,6 +115,7 @@ impl World {
                 .unwrap_or(Fen::MAX),
             pay_time: Duration::from_secs(arguments.expire),
             service_phone: Some("400-000-0000".to_owned()),
+            resumes_claims: true,
             watchdog: None,
         };
         let world = World {

@@ -41,6 +41,8 @@ pub struct Config {
     pub pay_time: Duration,
     /// Whom to call when something is wrong.
     pub service_phone: Option<String>,
+    /// Whether a claim may dispense after a power cut: not where the SD card lies about flushing.
+    pub resumes_claims: bool,
     /// The Pi's own watchdog, for a kiosk that systemd does not watch over.
     pub watchdog: Option<PathBuf>,
 }
@@ -65,7 +67,13 @@ struct Raw {
     #[serde(default = "default_pay_seconds")]
     pay_seconds: u64,
     service_phone: Option<String>,
+    #[serde(default = "yes")]
+    resumes_claims: bool,
     watchdog: Option<PathBuf>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_max_total() -> u32 {
@@ -137,6 +145,7 @@ impl Config {
                 .map_err(|error| wrong("max-total", format!("{error}")))?,
             pay_time: Duration::from_secs(raw.pay_seconds),
             service_phone: raw.service_phone,
+            resumes_claims: raw.resumes_claims,
             watchdog: raw.watchdog.map(|device| files::beside(file, &device)),
         })
     }
@@ -148,6 +157,7 @@ impl Config {
             unit,
             pay_time: self.pay_time,
             language: self.language,
+            resumes_claims: self.resumes_claims,
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::kiosk::machine::effect::{Effect, Effects, Fact, Record};
 use crate::kiosk::machine::event::{Event, Key, NoReply, NotAdded};
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::owed::OwedList;
+use crate::kiosk::machine::recovery::Interrupted;
 use crate::kiosk::machine::screen::{Language, Leaving, Outage, Screen};
 use crate::kiosk::machine::state::{Paying, Placing, Sale, Starting, State, Telling, Typing};
 use crate::money::Fen;
@@ -64,6 +65,9 @@ pub struct Settings {
     pub pay_time: Duration,
     /// The language to begin with.
     pub language: Language,
+    /// Whether a claim without a `Start` in the journal may dispense after a power cut. Not on a disk that says it has
+    /// flushed when it has not: there the `Start` may be lost, and the goods out.
+    pub resumes_claims: bool,
 }
 
 /// Between one "not paid yet" and the next question.
@@ -94,6 +98,8 @@ pub struct Machine {
     /// A record could not be written: nothing is begun any more.
     journal_failed: bool,
     owed: OwedList,
+    /// The sale that the power cut interrupted, until the merchant says where it stands.
+    interrupted: Option<Interrupted>,
     state: State,
 }
 
@@ -186,7 +192,9 @@ impl Machine {
                 if starting.backoff.begin(now) {
                     turn.emit(Effect::AskUnsettled);
                 }
-                self.pay_debts(turn);
+                if starting.answered {
+                    self.pay_debts(turn);
+                }
                 State::Starting(starting)
             }
             (State::Starting(starting), Event::Unsettled(answer)) => {
@@ -403,6 +411,7 @@ impl Machine {
             language: settings.language,
             dispenser_ready: true,
             journal_failed: false,
+            interrupted: None,
             owed: OwedList::new(),
             state: State::typing(Instant::default()),
         }

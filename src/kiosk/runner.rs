@@ -129,7 +129,8 @@ impl<'a> Runner<'a> {
             self.step(Event::Dispenser { ready });
         }
         let now = self.ports.clock.now();
-        if self.machine.wake_at().is_some_and(|wake_at| now >= wake_at) {
+        let is_due = self.machine.wake_at().is_some_and(|wake_at| now >= wake_at);
+        if is_due && self.pending.is_empty() {
             self.step(Event::Woke);
         }
         loop {

@@ -22,6 +22,11 @@ pub const SILENCE: Duration = Duration::from_secs(600);
 pub struct Time(pub i64);
 
 impl Time {
+    /// How many whole seconds have passed since then; none if that lies ahead.
+    pub fn seconds_since(self, then: Time) -> u64 {
+        u64::try_from((self.0 - then.0) / 1000).unwrap_or(0)
+    }
+
     fn is_past(self, since: Time, patience: Duration) -> bool {
         self.0 >= since.0.saturating_add(patience.as_millis() as i64)
     }
@@ -38,6 +43,8 @@ pub struct Sale {
     pub total: Fen,
     /// Where it stands.
     pub status: SaleStatus,
+    /// When it began.
+    pub began: Time,
     /// Every number it has, oldest first.
     pub orders: Vec<OrderNo>,
     /// The payment that pays it, and when that came.
@@ -46,6 +53,18 @@ pub struct Sale {
     pub claim: Option<(ClaimId, Time)>,
     /// What has become of the payment that pays it.
     pub disposition: Option<Disposition>,
+}
+
+impl Sale {
+    /// Since when it stands where it stands, while it has not ended.
+    pub fn since(&self) -> Time {
+        match self.status {
+            SaleStatus::Paid => self.paid.as_ref().map(|(_, at)| *at),
+            SaleStatus::Claimed => self.claim.as_ref().map(|(_, at)| *at),
+            _ => None,
+        }
+        .unwrap_or(self.began)
+    }
 }
 
 /// A payment as the books hold it.

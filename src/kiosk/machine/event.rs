@@ -1,5 +1,7 @@
 //! What happens to the machine. Every reply names the sale or order it is about, so that a late one is recognised.
 
+use core::time::Duration;
+
 use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
 use crate::money::Fen;
 use crate::sale::{Outcome, SaleStatus};
@@ -175,6 +177,8 @@ pub struct UnsettledSale {
     pub total: Fen,
     /// Where it stands: open, paid or claimed.
     pub status: SaleStatus,
+    /// For how long it has stood there.
+    pub age: Duration,
     /// The claim that was granted, if one was.
     pub claim: Option<ClaimId>,
 }

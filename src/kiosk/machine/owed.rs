@@ -52,7 +52,9 @@ impl Machine {
     /// Whether now is a good time to try again what is owed: nobody waits for a sale, or types.
     pub(super) fn pays_debts(&self) -> bool {
         match &self.state {
-            State::Starting(_) | State::Telling(_) => true,
+            // The merchant's list comes first: a sale in it may go on.
+            State::Starting(starting) => starting.answered,
+            State::Telling(_) => true,
             State::Typing(typing) => typing.typed.is_empty(),
             _ => false,
         }

@@ -16,9 +16,14 @@ use crate::sale::{Outcome, SaleStatus};
 impl Machine {
     /// A sale begins: it is written down, then the merchant is to hold it.
     pub(super) fn begin(&mut self, total: Fen, turn: &mut Turn<'_>) -> State {
-        let mut sale = Sale::new(SaleId::from_random(turn.random.draw()), total);
-        let order = OrderNo::from_random(turn.random.draw());
+        let sale = Sale::new(SaleId::from_random(turn.random.draw()), total);
         turn.record(sale.id, Fact::Sale(total));
+        self.place_again(sale, turn)
+    }
+
+    /// The first code of a sale, or one more where the power has taken the earlier one.
+    pub(super) fn place_again(&mut self, mut sale: Sale, turn: &mut Turn<'_>) -> State {
+        let order = OrderNo::from_random(turn.random.draw());
         self.place(&mut sale, order, turn);
         State::Placing(Placing {
             sale,
@@ -173,9 +178,14 @@ impl Machine {
         }
     }
 
-    fn claim(&mut self, sale: Sale, turn: &mut Turn<'_>) -> State {
+    pub(super) fn claim(&mut self, sale: Sale, turn: &mut Turn<'_>) -> State {
         let claim = ClaimId::from_random(turn.random.draw());
         turn.record(sale.id, Fact::Claim(claim));
+        self.claim_as(claim, sale, turn)
+    }
+
+    /// Claims with a name that is in the journal.
+    pub(super) fn claim_as(&mut self, claim: ClaimId, sale: Sale, turn: &mut Turn<'_>) -> State {
         turn.emit(Effect::Claim {
             sale: sale.id,
             claim,

@@ -28,6 +28,7 @@ fn settings() -> Settings {
         unit: None,
         pay_time: Duration::from_secs(120),
         language: Language::Zh,
+        resumes_claims: true,
     }
 }
 
@@ -931,11 +932,21 @@ mod after_a_power_cut {
         Ok(Unsettled::new())
     }
 
+    /// The merchant holds the sale so, and has for an hour.
     fn held(status: SaleStatus, claim: Option<ClaimId>) -> Result<Unsettled, NoReply> {
+        held_for(3600, status, claim)
+    }
+
+    fn held_for(
+        seconds: u64,
+        status: SaleStatus,
+        claim: Option<ClaimId>,
+    ) -> Result<Unsettled, NoReply> {
         Ok([UnsettledSale {
             sale: sale(),
             total: fen(350),
             status,
+            age: Duration::from_secs(seconds),
             claim,
         }]
         .into_iter()
@@ -988,6 +999,125 @@ mod after_a_power_cut {
                 "no power cut makes the relay move"
             );
         }
+    }
+
+    /// A sale that got so far, with a customer who still stands there.
+    fn goes_on(length: usize, status: SaleStatus, granted: Option<ClaimId>) -> Bench {
+        Bench::starts_with(&journal(length)).unsettled(held_for(30, status, granted))
+    }
+
+    #[test]
+    fn a_young_sale_goes_on_with_a_new_code() {
+        let slow = Bench::starts_with(&journal(2)).seconds(20);
+        assert_eq!(
+            slow.wanted,
+            [Effect::AskUnsettled],
+            "nothing is closed before it is known"
+        );
+        let bench = goes_on(2, SaleStatus::Open, None);
+        assert!(
+            bench.wants(
+                |effect| matches!(effect, Effect::Register { sale: id, .. } if *id == sale())
+            )
+        );
+        let bench = bench.registered(Ok(())).added(Ok(url()));
+        assert_eq!(bench.screen_name(), "pay");
+        let bench = bench
+            .polled(Ok(SaleStatus::Paid))
+            .claimed(Ok(()))
+            .vended(Outcome::Dispensed);
+        assert_eq!((bench.screen_name(), bench.pulses()), ("thank-you", 1));
+    }
+
+    #[test]
+    fn a_sale_that_was_paid_meanwhile_is_claimed_and_dispensed() {
+        for length in [2, 3] {
+            let bench = goes_on(length, SaleStatus::Paid, None).claimed(Ok(()));
+            let bench = bench.vended(Outcome::Dispensed);
+            assert_eq!((bench.screen_name(), bench.pulses()), ("thank-you", 1));
+        }
+        let mut closing = journal(2);
+        closing.push(Record {
+            sale: sale(),
+            fact: Fact::Closing,
+        });
+        let paid = held_for(30, SaleStatus::Paid, None);
+        let bench = Bench::starts_with(&closing).unsettled(paid).claimed(Ok(()));
+        assert_eq!(bench.screen_name(), "paid", "it was too late to close");
+    }
+
+    #[test]
+    fn a_granted_claim_without_a_start_is_claimed_by_its_name_and_dispensed() {
+        let bench = goes_on(3, SaleStatus::Claimed, Some(claim()));
+        let same = Effect::Claim {
+            sale: sale(),
+            claim: claim(),
+        };
+        assert_eq!(bench.wanted, [same]);
+        let bench = bench.claimed(Ok(())).vended(Outcome::Dispensed);
+        assert_eq!((bench.screen_name(), bench.pulses()), ("thank-you", 1));
+    }
+
+    #[test]
+    fn a_start_is_never_followed_by_another_pulse_however_young() {
+        for length in [4, 5] {
+            let bench = goes_on(length, SaleStatus::Claimed, Some(claim()));
+            let bench = bench.reported(Ok(())).seconds(600);
+            assert_eq!((bench.screen_name(), bench.pulses()), ("amount", 0));
+        }
+    }
+
+    #[test]
+    fn an_old_sale_or_one_that_was_being_closed_is_closed() {
+        let old = Bench::starts_with(&journal(2)).unsettled(held_for(120, SaleStatus::Open, None));
+        assert_eq!(old.wanted, [Effect::Close { sale: sale() }]);
+        let mut closing = journal(2);
+        closing.push(Record {
+            sale: sale(),
+            fact: Fact::Closing,
+        });
+        let open = held_for(1, SaleStatus::Open, None);
+        let cancelled = Bench::starts_with(&closing).unsettled(open);
+        assert_eq!(cancelled.wanted, [Effect::Close { sale: sale() }]);
+    }
+
+    #[test]
+    fn a_claim_that_is_not_ours_or_too_old_moves_nothing() {
+        let other = Some(ClaimId::from_random(99));
+        for theirs in [
+            held_for(30, SaleStatus::Claimed, other),
+            held_for(120, SaleStatus::Claimed, Some(claim())),
+        ] {
+            let bench = Bench::starts_with(&journal(3)).unsettled(theirs);
+            assert!(bench.wants(|effect| matches!(effect, Effect::Report { .. })));
+            assert_eq!(bench.reported(Ok(())).seconds(600).pulses(), 0);
+        }
+    }
+
+    #[test]
+    fn on_a_disk_that_lies_no_claim_is_taken_up_again() {
+        let settings = Settings {
+            resumes_claims: false,
+            ..settings()
+        };
+        let (machine, effects) =
+            Machine::resume(settings, Instant::default(), journal(3)).expect("possible");
+        let mut bench = Bench {
+            machine,
+            ..Bench::ready()
+        };
+        bench.take(effects);
+        let bench = bench.unsettled(held_for(1, SaleStatus::Claimed, Some(claim())));
+        let unknown = Effect::Report {
+            sale: sale(),
+            claim: claim(),
+            outcome: Outcome::Unknown,
+        };
+        assert_eq!(
+            bench.wanted,
+            [unknown],
+            "the Start may be lost, and the goods out"
+        );
     }
 
     #[test]

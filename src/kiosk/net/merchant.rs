@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -155,25 +156,16 @@ fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> 
 impl Merchant for MerchantClient {
     fn unsettled(&mut self, _idle: Idle<'_>) -> Result<Unsettled, NoReply> {
         let theirs: Vec<api::UnsettledSale> = self.get("/v1/sales/unsettled")?;
+        let read = |theirs: api::UnsettledSale| UnsettledSale {
+            sale: theirs.sale,
+            total: theirs.total,
+            status: theirs.status,
+            age: Duration::from_secs(theirs.age_seconds),
+            claim: theirs.claim,
+        };
         // Oldest first: what does not fit is asked for again at the next start.
-        Ok(theirs
-            .into_iter()
-            .take(Unsettled::new().capacity())
-            .map(
-                |api::UnsettledSale {
-                     sale,
-                     total,
-                     status,
-                     claim,
-                     ..
-                 }| UnsettledSale {
-                    sale,
-                    total,
-                    status,
-                    claim,
-                },
-            )
-            .collect())
+        let fits = Unsettled::new().capacity();
+        Ok(theirs.into_iter().take(fits).map(read).collect())
     }
 
     fn register(

@@ -151,6 +151,7 @@ fn sale(
         unit: None,
         pay_time: Duration::from_secs(120),
         language: Language::Zh,
+        resumes_claims: true,
     };
     let (machine, first) = Machine::resume(settings, time.now(), []).expect("an empty journal");
     let run = || {

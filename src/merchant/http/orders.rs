@@ -107,7 +107,7 @@ pub(super) async fn unsettled(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk): Kiosk,
 ) -> Answer {
-    let sales = merchant.store.unsettled(kiosk).await?;
+    let sales = merchant.store.unsettled(now(), kiosk).await?;
     Ok(Json(sales).into_response())
 }
 

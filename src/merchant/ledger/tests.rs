@@ -35,6 +35,7 @@ fn sale(status: SaleStatus) -> Sale {
         kiosk: kiosk("kiosk-1"),
         total: fen(350),
         status,
+        began: Time(0),
         orders: vec![number(2)],
         paid: paid.then_some((transaction("T1"), PAID_AT)),
         claim: claimed.then_some((our_claim(), PAID_AT)),

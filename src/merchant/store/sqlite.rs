@@ -282,35 +282,21 @@ impl SqliteStore {
     /// This kiosk's sales that have not ended, oldest first.
     pub async fn unsettled(
         &self,
+        now: Time,
         kiosk: KioskName,
     ) -> Result<Vec<api::UnsettledSale>, Unavailable> {
+        let told = move |sale: Sale| api::UnsettledSale {
+            sale: sale.id,
+            total: sale.total,
+            status: sale.status,
+            age_seconds: now.seconds_since(sale.since()),
+            claim: sale.claim.map(|(claim, _)| claim),
+            orders: sale.orders,
+        };
         self.read(move |connection| {
-            let books = Books::read_only(connection);
-            let sales = books.sales(
-                "status IN ('open', 'paid', 'claimed') AND kiosk = ?1",
-                params![kiosk.as_str()],
-            )?;
-            Ok(sales
-                .into_iter()
-                .map(
-                    |Sale {
-                         id,
-                         total,
-                         status,
-                         orders,
-                         claim,
-                         ..
-                     }| {
-                        api::UnsettledSale {
-                            sale: id,
-                            total,
-                            status,
-                            orders,
-                            claim: claim.map(|(claim, _)| claim),
-                        }
-                    },
-                )
-                .collect())
+            let live = "status IN ('open', 'paid', 'claimed') AND kiosk = ?1";
+            let sales = Books::read_only(connection).sales(live, [kiosk.as_str()])?;
+            Ok(sales.into_iter().map(told).collect())
         })
         .await
     }

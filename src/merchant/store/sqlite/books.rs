@@ -14,7 +14,7 @@ pub struct Books<'a> {
     pub now: Time,
 }
 
-const SALE: &str = "SELECT sale, kiosk, total, status, paid_by, paid_at, claim, claimed_at,
+const SALE: &str = "SELECT sale, kiosk, total, status, created_at, paid_by, paid_at, claim, claimed_at,
     (SELECT state FROM books WHERE transaction_id = paid_by) AS state,
     (SELECT reason FROM books WHERE transaction_id = paid_by) AS reason,
     (SELECT group_concat(order_no, ' ' ORDER BY place) FROM orders WHERE orders.sale = sales.sale) AS orders
@@ -158,6 +158,7 @@ fn read_sale(row: &Row<'_>) -> rusqlite::Result<Sale> {
         kiosk: name(row, "kiosk", KioskName::new)?,
         total: Fen::new(row.get("total")?).ok_or_else(|| nonsense("total"))?,
         status: name(row, "status", SaleStatus::from_word)?,
+        began: Time(row.get("created_at")?),
         orders: orders
             .unwrap_or_default()
             .split_whitespace()
