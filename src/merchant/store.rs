@@ -4,6 +4,7 @@
 
 mod group_commit;
 pub mod reports;
+pub mod requests;
 mod schema;
 pub mod sqlite;
 

@@ -10,10 +10,10 @@ use rusqlite::{Connection, params};
 
 use crate::api;
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId};
-use crate::merchant::ledger::{self, Decision, NotRegistered, Sale, Time, Verdict};
+use crate::merchant::ledger::{NotRegistered, Time, Verdict};
 use crate::merchant::store::group_commit::Writer;
-use crate::merchant::store::sqlite::books::{Books, told};
-use crate::merchant::store::{Unavailable, schema};
+use crate::merchant::store::sqlite::books::SqliteBooks;
+use crate::merchant::store::{Unavailable, requests, schema};
 use crate::money::Fen;
 use crate::sale::SaleStatus;
 use crate::selpay::notification::{Attempt, Payment};
@@ -70,7 +70,7 @@ impl SqliteStore {
         })
     }
 
-    /// A kiosk registers a number. `true` if it is new.
+    /// See [`requests::register`].
     pub async fn register(
         &self,
         now: Time,
@@ -78,59 +78,24 @@ impl SqliteStore {
         order: OrderNo,
         wanted: api::Register,
     ) -> Result<Result<(bool, api::Order), NotRegistered>, Unavailable> {
-        self.decide(
-            now,
-            move |books| {
-                let holder = books.sale_of(order)?;
-                let sale = books.sale(wanted.sale)?;
-                let orphans = if holder.is_none() {
-                    books.payments_of(order)?
-                } else {
-                    Vec::new()
-                };
-                Ok(ledger::register(
-                    kiosk,
-                    order,
-                    (wanted.sale, wanted.total),
-                    holder.as_ref(),
-                    sale.as_ref(),
-                    &orphans,
-                ))
-            },
-            move |books, answer| match answer {
-                Ok(is_new) => Ok(Ok((
-                    is_new,
-                    books
-                        .order(order)?
-                        .expect("it was registered in this transaction"),
-                ))),
-                Err(refused) => Ok(Err(refused)),
-            },
-        )
+        self.change(now, move |books| {
+            requests::register(books, kiosk, order, &wanted)
+        })
         .await
     }
 
-    /// A verified payment arrives.
+    /// See [`requests::pay`].
     pub async fn pay(
         &self,
         now: Time,
         payment: Payment,
         body: Vec<u8>,
     ) -> Result<Verdict, Unavailable> {
-        self.writer
-            .write(move |connection| {
-                let books = Books { connection, now };
-                let known = books.payment(payment.transaction)?;
-                let sale = books.sale_of(payment.order)?;
-                let Decision { changes, answer } =
-                    ledger::pay(&payment, known.as_ref(), sale.as_ref());
-                books.make(&changes, &body)?;
-                Ok(answer)
-            })
+        self.change(now, move |books| requests::pay(books, &payment, &body))
             .await
     }
 
-    /// A kiosk claims its sale. `None`: it has no such sale.
+    /// See [`requests::claim`].
     pub async fn claim(
         &self,
         now: Time,
@@ -139,17 +104,13 @@ impl SqliteStore {
         claim: ClaimId,
     ) -> Result<Option<Result<Fen, SaleStatus>>, Unavailable> {
         let claim_time = self.claim_time;
-        self.with_own_sale(now, kiosk, sale, move |sale| {
-            let Decision { changes, answer } = ledger::claim(sale, claim, now, claim_time);
-            Decision {
-                changes,
-                answer: answer.map(|()| sale.total),
-            }
+        self.change(now, move |books| {
+            requests::claim(books, kiosk, sale, claim, claim_time)
         })
         .await
     }
 
-    /// A kiosk closes its sale. `None`: it has no such sale.
+    /// See [`requests::close`].
     pub async fn close(
         &self,
         now: Time,
@@ -157,13 +118,13 @@ impl SqliteStore {
         sale: SaleId,
     ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
         let claim_time = self.claim_time;
-        self.with_own_sale(now, kiosk, sale, move |sale| {
-            ledger::close(sale, now, claim_time)
+        self.change(now, move |books| {
+            requests::close(books, kiosk, sale, claim_time)
         })
         .await
     }
 
-    /// A kiosk reports an outcome. `None`: it has no such sale.
+    /// See [`requests::outcome`].
     pub async fn outcome(
         &self,
         now: Time,
@@ -171,8 +132,8 @@ impl SqliteStore {
         sale: SaleId,
         report: api::Report,
     ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
-        self.with_own_sale(now, kiosk, sale, move |sale| {
-            ledger::outcome(sale, report.claim, report.outcome)
+        self.change(now, move |books| {
+            requests::outcome(books, kiosk, sale, &report)
         })
         .await
     }
@@ -233,72 +194,38 @@ impl SqliteStore {
         });
     }
 
-    /// Lets time pass: sales that nobody claimed expire, claims that nobody reported go to review. What changed.
+    /// See [`requests::sweep`].
     pub async fn sweep(&self, now: Time) -> Result<Vec<SaleId>, Unavailable> {
         let claim_time = self.claim_time;
-        let due = move |connection: &Connection| {
-            let books = Books { connection, now };
-            let expired = now.0 - claim_time.as_millis() as i64;
-            let silent = now.0 - ledger::SILENCE.as_millis() as i64;
-            books.sales(
-                "(status = 'paid' AND paid_at <= ?1) OR (status = 'claimed' AND claimed_at <= ?2
-                 AND (SELECT state FROM books WHERE transaction_id = paid_by) = 'waiting')",
-                params![expired, silent],
-            )
-        };
-        if self.read(due).await?.is_empty() {
+        // Almost always there is nothing to do: that must not cost a commit.
+        let overdue = self
+            .ask(now, move |books| requests::overdue(books, claim_time))
+            .await?;
+        if overdue.is_empty() {
             return Ok(Vec::new());
         }
-        self.writer
-            .write(move |connection| {
-                let books = Books { connection, now };
-                let mut swept = Vec::new();
-                for sale in due(connection)? {
-                    let changes = ledger::expire(&sale, now, claim_time)
-                        .or_else(|| ledger::fall_silent(&sale, now));
-                    books.make(&changes.unwrap_or_default(), &[])?;
-                    swept.push(sale.id);
-                }
-                Ok(swept)
-            })
+        self.change(now, move |books| requests::sweep(books, claim_time))
             .await
     }
 
-    /// An order of this kiosk's.
+    /// See [`requests::order`].
     pub async fn order(
         &self,
         kiosk: KioskName,
         order: OrderNo,
     ) -> Result<Option<api::Order>, Unavailable> {
-        self.read(move |connection| {
-            let sale = Books::read_only(connection).sale_of(order)?;
-            Ok(sale
-                .filter(|sale| sale.kiosk == kiosk)
-                .map(|sale| told(order, sale)))
-        })
-        .await
+        self.ask(Time(0), move |books| requests::order(books, kiosk, order))
+            .await
     }
 
-    /// This kiosk's sales that have not ended, oldest first.
+    /// See [`requests::unsettled`].
     pub async fn unsettled(
         &self,
         now: Time,
         kiosk: KioskName,
     ) -> Result<Vec<api::UnsettledSale>, Unavailable> {
-        let told = move |sale: Sale| api::UnsettledSale {
-            sale: sale.id,
-            total: sale.total,
-            status: sale.status,
-            age_seconds: now.seconds_since(sale.since()),
-            claim: sale.claim.map(|(claim, _)| claim),
-            orders: sale.orders,
-        };
-        self.read(move |connection| {
-            let live = "status IN ('open', 'paid', 'claimed') AND kiosk = ?1";
-            let sales = Books::read_only(connection).sales(live, [kiosk.as_str()])?;
-            Ok(sales.into_iter().map(told).collect())
-        })
-        .await
+        self.ask(now, move |books| requests::unsettled(books, kiosk))
+            .await
     }
 
     /// Reads beside the writer.
@@ -329,49 +256,24 @@ impl SqliteStore {
         Ok(answer)
     }
 
-    async fn with_own_sale<T: Send + 'static>(
+    /// One request of the writer's.
+    async fn change<T: Send + 'static>(
         &self,
         now: Time,
-        kiosk: KioskName,
-        id: SaleId,
-        rule: impl FnOnce(&Sale) -> Decision<T> + Send + 'static,
-    ) -> Result<Option<T>, Unavailable> {
-        self.decide(
-            now,
-            move |books| {
-                Ok(match books.sale(id)?.filter(|sale| sale.kiosk == kiosk) {
-                    None => Decision {
-                        changes: Vec::new(),
-                        answer: None,
-                    },
-                    Some(sale) => {
-                        let Decision { changes, answer } = rule(&sale);
-                        Decision {
-                            changes,
-                            answer: Some(answer),
-                        }
-                    }
-                })
-            },
-            |_, answer| Ok(answer),
-        )
-        .await
-    }
-
-    /// Facts, decision, changes, answer: one request of the writer's.
-    async fn decide<D: 'static, T: Send + 'static>(
-        &self,
-        now: Time,
-        rule: impl FnOnce(&Books<'_>) -> rusqlite::Result<Decision<D>> + Send + 'static,
-        answer: impl FnOnce(&Books<'_>, D) -> rusqlite::Result<T> + Send + 'static,
+        request: impl FnOnce(&mut SqliteBooks<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
         self.writer
-            .write(move |connection| {
-                let books = Books { connection, now };
-                let decision = rule(&books)?;
-                books.make(&decision.changes, &[])?;
-                answer(&books, decision.answer)
-            })
+            .write(move |connection| request(&mut SqliteBooks { connection, now }))
+            .await
+    }
+
+    /// A question, beside the writer.
+    async fn ask<T: Send + 'static>(
+        &self,
+        now: Time,
+        question: impl FnOnce(&SqliteBooks<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.read(move |connection| question(&SqliteBooks { connection, now }))
             .await
     }
 }

@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::api;
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
 use crate::merchant::ledger::{Booked, Change, Disposition, Sale, Time};
+use crate::merchant::store::requests::Books;
 use crate::money::Fen;
 use crate::sale::SaleStatus;
 
-/// The books within one transaction.
-pub struct Books<'a> {
+/// The books within one transaction of SQLite's.
+pub struct SqliteBooks<'a> {
     pub connection: &'a Connection,
     pub now: Time,
 }
@@ -20,68 +20,12 @@ const SALE: &str = "SELECT sale, kiosk, total, status, created_at, paid_by, paid
     (SELECT group_concat(order_no, ' ' ORDER BY place) FROM orders WHERE orders.sale = sales.sale) AS orders
     FROM sales WHERE ";
 
-impl<'a> Books<'a> {
-    /// For questions only: nothing that changes needs a time.
-    pub fn read_only(connection: &'a Connection) -> Books<'a> {
-        Books {
-            connection,
-            now: Time(0),
-        }
-    }
-
-    pub fn sales(
-        &self,
-        condition: &str,
-        params: impl rusqlite::Params,
-    ) -> rusqlite::Result<Vec<Sale>> {
+impl SqliteBooks<'_> {
+    fn sales(&self, condition: &str, params: impl rusqlite::Params) -> rusqlite::Result<Vec<Sale>> {
         let mut statement = self
             .connection
             .prepare_cached(&format!("{SALE} {condition} ORDER BY created_at, sale"))?;
         statement.query_map(params, read_sale)?.collect()
-    }
-
-    pub fn sale(&self, id: SaleId) -> rusqlite::Result<Option<Sale>> {
-        Ok(self.sales("sale = ?1", [id.as_str()])?.pop())
-    }
-
-    pub fn sale_of(&self, order: OrderNo) -> rusqlite::Result<Option<Sale>> {
-        Ok(self
-            .sales(
-                "sale = (SELECT sale FROM orders WHERE order_no = ?1)",
-                [order.as_str()],
-            )?
-            .pop())
-    }
-
-    pub fn order(&self, order: OrderNo) -> rusqlite::Result<Option<api::Order>> {
-        Ok(self.sale_of(order)?.map(|sale| told(order, sale)))
-    }
-
-    pub fn payment(&self, transaction: TransactionId) -> rusqlite::Result<Option<Booked>> {
-        let mut statement = self.connection.prepare_cached("SELECT transaction_id, order_no, total, state, reason FROM books WHERE transaction_id = ?1")?;
-        statement
-            .query_row([transaction.as_str()], read_booked)
-            .optional()
-    }
-
-    pub fn payments_of(&self, order: OrderNo) -> rusqlite::Result<Vec<Booked>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT transaction_id, order_no, total, state, reason FROM books WHERE order_no = ?1 ORDER BY received_at, transaction_id")?;
-        statement
-            .query_map([order.as_str()], read_booked)?
-            .collect()
-    }
-
-    /// Makes the changes. One that does not find what it was decided on fails, and the whole request with it.
-    pub fn make(&self, changes: &[Change], body: &[u8]) -> rusqlite::Result<()> {
-        for change in changes {
-            let changed = self.make_one(change, body)?;
-            if changed != 1 {
-                return Err(rusqlite::Error::StatementChangedRows(changed));
-            }
-        }
-        Ok(())
     }
 
     fn make_one(&self, change: &Change, body: &[u8]) -> rusqlite::Result<usize> {
@@ -136,14 +80,62 @@ impl<'a> Books<'a> {
     }
 }
 
-/// An order as the API tells it.
-pub fn told(order: OrderNo, sale: Sale) -> api::Order {
-    api::Order {
-        order_no: order,
-        sale: sale.id,
-        total: sale.total,
-        status: sale.status,
-        orders: sale.orders,
+impl Books for SqliteBooks<'_> {
+    type Error = rusqlite::Error;
+
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn sale(&self, sale: SaleId) -> rusqlite::Result<Option<Sale>> {
+        Ok(self.sales("sale = ?1", [sale.as_str()])?.pop())
+    }
+
+    fn sale_of(&self, order: OrderNo) -> rusqlite::Result<Option<Sale>> {
+        let has_number = "sale = (SELECT sale FROM orders WHERE order_no = ?1)";
+        Ok(self.sales(has_number, [order.as_str()])?.pop())
+    }
+
+    fn payment(&self, transaction: TransactionId) -> rusqlite::Result<Option<Booked>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT transaction_id, order_no, total, state, reason FROM books WHERE transaction_id = ?1",
+        )?;
+        statement
+            .query_row([transaction.as_str()], read_booked)
+            .optional()
+    }
+
+    fn payments_of(&self, order: OrderNo) -> rusqlite::Result<Vec<Booked>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT transaction_id, order_no, total, state, reason FROM books WHERE order_no = ?1
+             ORDER BY received_at, transaction_id",
+        )?;
+        statement
+            .query_map([order.as_str()], read_booked)?
+            .collect()
+    }
+
+    fn live(&self, kiosk: KioskName) -> rusqlite::Result<Vec<Sale>> {
+        let live = "status IN ('open', 'paid', 'claimed') AND kiosk = ?1";
+        self.sales(live, [kiosk.as_str()])
+    }
+
+    fn overdue(&self, expired: Time, silent: Time) -> rusqlite::Result<Vec<Sale>> {
+        self.sales(
+            "(status = 'paid' AND paid_at <= ?1) OR (status = 'claimed' AND claimed_at <= ?2
+             AND (SELECT state FROM books WHERE transaction_id = paid_by) = 'waiting')",
+            params![expired.0, silent.0],
+        )
+    }
+
+    fn make(&mut self, changes: &[Change], body: &[u8]) -> rusqlite::Result<()> {
+        for change in changes {
+            let changed = self.make_one(change, body)?;
+            if changed != 1 {
+                return Err(rusqlite::Error::StatementChangedRows(changed));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,183 @@
+//! What is asked of the books, whatever database holds them: facts, decision, changes, answer, in one transaction.
+
+use core::time::Duration;
+
+use crate::api;
+use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
+use crate::merchant::ledger::{self, Booked, Change, Decision, NotRegistered, Sale, Time, Verdict};
+use crate::money::Fen;
+use crate::sale::SaleStatus;
+use crate::selpay::notification::Payment;
+
+/// The books within one transaction. Nothing that is made here counts before that is committed.
+pub trait Books {
+    /// Why the database cannot do what it is asked.
+    type Error;
+
+    /// When this transaction is.
+    fn now(&self) -> Time;
+    /// The sale.
+    fn sale(&self, sale: SaleId) -> Result<Option<Sale>, Self::Error>;
+    /// The sale that has this number.
+    fn sale_of(&self, order: OrderNo) -> Result<Option<Sale>, Self::Error>;
+    /// The payment.
+    fn payment(&self, transaction: TransactionId) -> Result<Option<Booked>, Self::Error>;
+    /// Every payment on this number, oldest first.
+    fn payments_of(&self, order: OrderNo) -> Result<Vec<Booked>, Self::Error>;
+    /// The kiosk's sales that have not ended, oldest first.
+    fn live(&self, kiosk: KioskName) -> Result<Vec<Sale>, Self::Error>;
+    /// Sales that were paid by `expired` and not claimed, or claimed by `silent` and not heard of since.
+    fn overdue(&self, expired: Time, silent: Time) -> Result<Vec<Sale>, Self::Error>;
+    /// Makes the changes. One that does not find what it was decided on fails, and the whole transaction with it.
+    fn make(&mut self, changes: &[Change], body: &[u8]) -> Result<(), Self::Error>;
+}
+
+/// A kiosk registers a number. `true` if it is new.
+pub fn register<B: Books>(
+    books: &mut B,
+    kiosk: KioskName,
+    order: OrderNo,
+    wanted: &api::Register,
+) -> Result<Result<(bool, api::Order), NotRegistered>, B::Error> {
+    let holder = books.sale_of(order)?;
+    let sale = books.sale(wanted.sale)?;
+    let orphans = match holder {
+        None => books.payments_of(order)?,
+        Some(_) => Vec::new(),
+    };
+    let Decision { changes, answer } = ledger::register(
+        kiosk,
+        order,
+        (wanted.sale, wanted.total),
+        holder.as_ref(),
+        sale.as_ref(),
+        &orphans,
+    );
+    books.make(&changes, &[])?;
+    let registered = books.sale_of(order)?;
+    Ok(answer.map(|is_new| {
+        let sale = registered.expect("it was registered in this transaction");
+        (is_new, told(order, sale))
+    }))
+}
+
+/// A verified payment arrives.
+pub fn pay<B: Books>(books: &mut B, payment: &Payment, body: &[u8]) -> Result<Verdict, B::Error> {
+    let known = books.payment(payment.transaction)?;
+    let sale = books.sale_of(payment.order)?;
+    let Decision { changes, answer } = ledger::pay(payment, known.as_ref(), sale.as_ref());
+    books.make(&changes, body)?;
+    Ok(answer)
+}
+
+/// A kiosk claims its sale; what was paid. `None`: it has no such sale.
+pub fn claim<B: Books>(
+    books: &mut B,
+    kiosk: KioskName,
+    sale: SaleId,
+    claim: ClaimId,
+    claim_time: Duration,
+) -> Result<Option<Result<Fen, SaleStatus>>, B::Error> {
+    let now = books.now();
+    of_own_sale(books, kiosk, sale, |sale| {
+        let Decision { changes, answer } = ledger::claim(sale, claim, now, claim_time);
+        let answer = answer.map(|()| sale.total);
+        Decision { changes, answer }
+    })
+}
+
+/// A kiosk closes its sale. `None`: it has no such sale.
+pub fn close<B: Books>(
+    books: &mut B,
+    kiosk: KioskName,
+    sale: SaleId,
+    claim_time: Duration,
+) -> Result<Option<Result<(), SaleStatus>>, B::Error> {
+    let now = books.now();
+    of_own_sale(books, kiosk, sale, |sale| {
+        ledger::close(sale, now, claim_time)
+    })
+}
+
+/// A kiosk reports an outcome. `None`: it has no such sale.
+pub fn outcome<B: Books>(
+    books: &mut B,
+    kiosk: KioskName,
+    sale: SaleId,
+    report: &api::Report,
+) -> Result<Option<Result<(), SaleStatus>>, B::Error> {
+    let outcome = |sale: &Sale| ledger::outcome(sale, report.claim, report.outcome);
+    of_own_sale(books, kiosk, sale, outcome)
+}
+
+/// Lets time pass: sales that nobody claimed expire, claims that nobody reported go to review. What changed.
+pub fn sweep<B: Books>(books: &mut B, claim_time: Duration) -> Result<Vec<SaleId>, B::Error> {
+    let now = books.now();
+    let mut swept = Vec::new();
+    for sale in overdue(books, claim_time)? {
+        let changes =
+            ledger::expire(&sale, now, claim_time).or_else(|| ledger::fall_silent(&sale, now));
+        books.make(&changes.unwrap_or_default(), &[])?;
+        swept.push(sale.id);
+    }
+    Ok(swept)
+}
+
+/// What a sweep would look at.
+pub fn overdue<B: Books>(books: &B, claim_time: Duration) -> Result<Vec<Sale>, B::Error> {
+    let ago = |time: Duration| Time(books.now().0 - time.as_millis() as i64);
+    books.overdue(ago(claim_time), ago(ledger::SILENCE))
+}
+
+/// An order of this kiosk's.
+pub fn order<B: Books>(
+    books: &B,
+    kiosk: KioskName,
+    order: OrderNo,
+) -> Result<Option<api::Order>, B::Error> {
+    let own = books.sale_of(order)?.filter(|sale| sale.kiosk == kiosk);
+    Ok(own.map(|sale| told(order, sale)))
+}
+
+/// This kiosk's sales that have not ended, oldest first.
+pub fn unsettled<B: Books>(
+    books: &B,
+    kiosk: KioskName,
+) -> Result<Vec<api::UnsettledSale>, B::Error> {
+    let now = books.now();
+    let told = |sale: Sale| api::UnsettledSale {
+        sale: sale.id,
+        total: sale.total,
+        status: sale.status,
+        age_seconds: now.seconds_since(sale.since()),
+        claim: sale.claim.map(|(claim, _)| claim),
+        orders: sale.orders,
+    };
+    Ok(books.live(kiosk)?.into_iter().map(told).collect())
+}
+
+/// A sale of another kiosk's answers like one that does not exist.
+fn of_own_sale<B: Books, T>(
+    books: &mut B,
+    kiosk: KioskName,
+    id: SaleId,
+    rule: impl FnOnce(&Sale) -> Decision<T>,
+) -> Result<Option<T>, B::Error> {
+    let Some(sale) = books.sale(id)?.filter(|sale| sale.kiosk == kiosk) else {
+        return Ok(None);
+    };
+    let Decision { changes, answer } = rule(&sale);
+    books.make(&changes, &[])?;
+    Ok(Some(answer))
+}
+
+/// An order as the API tells it.
+fn told(order: OrderNo, sale: Sale) -> api::Order {
+    api::Order {
+        order_no: order,
+        sale: sale.id,
+        total: sale.total,
+        status: sale.status,
+        orders: sale.orders,
+    }
+}
