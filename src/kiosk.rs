@@ -16,6 +16,7 @@ pub mod journal;
 pub mod legend;
 pub mod machine;
 pub mod net;
+mod painter;
 pub mod ports;
 pub mod runner;
 pub mod tryout;
@@ -34,8 +35,10 @@ use crate::kiosk::machine::Machine;
 use crate::kiosk::machine::effect::Effects;
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::net::{MerchantClient, PlatformClient};
+use crate::kiosk::painter::Painter;
 use crate::kiosk::ports::Clock;
 use crate::kiosk::runner::{Happening, Ports, Runner};
+use crate::kiosk::ui::Look;
 use crate::kiosk::watchdog::Watchdog;
 use crate::random;
 
@@ -95,10 +98,15 @@ impl Kiosk {
         witness: &mut dyn FnMut(Instant, Happening<'_>),
     ) {
         let watchdog = &mut self.watchdog;
+        let look = Look {
+            service_phone: self.service_phone,
+            legend: board.keypad.legend(),
+            ..Look::default()
+        };
         let ports = Ports {
             clock: &self.clock,
             random: &mut random::bits,
-            panel: &mut *board.panel,
+            display: &mut Painter::new(&mut *board.panel, look),
             keypad: &mut *board.keypad,
             dispenser: &mut *board.dispenser,
             journal: &mut self.journal,
@@ -107,7 +115,7 @@ impl Kiosk {
             alive: &mut |now| watchdog.feed(now),
             witness,
         };
-        Runner::new(self.machine, self.first, self.service_phone, ports).run(stop);
+        Runner::new(self.machine, self.first, ports).run(stop);
         self.watchdog.stop();
     }
 }

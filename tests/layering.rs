@@ -86,7 +86,11 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     (
         "kiosk/runner",
-        &["ids", "kiosk::machine", "kiosk::ports", "kiosk::ui", "sale"],
+        &["ids", "kiosk::machine", "kiosk::ports", "sale"],
+    ),
+    (
+        "kiosk/painter",
+        &["kiosk::machine", "kiosk::ports", "kiosk::ui"],
     ),
     ("kiosk/watchdog", &["kiosk::machine"]),
     ("kiosk/check", &["kiosk", "money"]),

@@ -8,6 +8,7 @@ use crate::kiosk::legend::Legend;
 use crate::kiosk::machine::effect::Record;
 use crate::kiosk::machine::event::{Key, NoReply, NotAdded, Unsettled};
 use crate::kiosk::machine::instant::Instant;
+use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::ui::frame::Frame;
 use crate::money::Fen;
 use crate::sale::{Outcome, SaleStatus};
@@ -24,6 +25,12 @@ pub trait Panel {
     fn size(&self) -> (u32, u32);
     /// Shows the frame. `name` is the screen's short name, for files and logs.
     fn show(&mut self, name: &str, frame: &Frame) -> io::Result<()>;
+}
+
+/// What shows the customer a screen.
+pub trait Display {
+    /// Shows it in this language. An error means that nobody knows what is seen now.
+    fn show(&mut self, screen: &Screen, language: Language) -> io::Result<()>;
 }
 
 /// What a keypad has to say.

@@ -1,4 +1,4 @@
-//! The loop: events go into the machine, its effects go to the adapters, the screen goes to the panel.
+//! The loop: events go into the machine, its effects go to the adapters, the screen goes to the display.
 //!
 //! One thread. Effects run strictly in order, and none begins before the record in front of it is durable; if a record
 //! cannot be made durable, the effects behind it never begin. It decides nothing.
@@ -13,9 +13,8 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::machine::{Machine, Random};
 use crate::kiosk::ports::{
-    Clock, Dispenser, Journal, Keypad, Merchant, Panel, Patience, Platform, Pressed,
+    Clock, Dispenser, Display, Journal, Keypad, Merchant, Patience, Platform, Pressed,
 };
-use crate::kiosk::ui::{self, Look, frame::Frame};
 use crate::sale::Outcome;
 
 /// Everything outside the machine.
@@ -24,8 +23,8 @@ pub struct Ports<'a> {
     pub clock: &'a dyn Clock,
     /// The dice.
     pub random: &'a mut dyn Random,
-    /// The panel.
-    pub panel: &'a mut dyn Panel,
+    /// What shows the screens.
+    pub display: &'a mut dyn Display,
     /// The keypad.
     pub keypad: &'a mut dyn Keypad,
     /// The dispenser.
@@ -71,20 +70,12 @@ pub struct Runner<'a> {
     dispenser_ready: Option<bool>,
     keys_ended: bool,
     shown: Option<(Screen, Language)>,
-    panel_failed: bool,
-    frame: Frame,
-    service_phone: Option<String>,
+    display_failed: bool,
 }
 
 impl<'a> Runner<'a> {
     /// A runner for a machine that wants these effects first.
-    pub fn new(
-        machine: Machine,
-        first: Effects,
-        service_phone: Option<String>,
-        ports: Ports<'a>,
-    ) -> Runner<'a> {
-        let (width, height) = ports.panel.size();
+    pub fn new(machine: Machine, first: Effects, ports: Ports<'a>) -> Runner<'a> {
         Runner {
             machine,
             pending: first.into_iter().collect(),
@@ -92,9 +83,7 @@ impl<'a> Runner<'a> {
             dispenser_ready: None,
             keys_ended: false,
             shown: None,
-            panel_failed: false,
-            frame: Frame::new(width, height),
-            service_phone,
+            display_failed: false,
             ports,
         }
     }
@@ -257,23 +246,17 @@ impl<'a> Runner<'a> {
         if self.shown.as_ref() == Some(&wanted) {
             return;
         }
-        let look = Look {
-            language: wanted.1,
-            service_phone: self.service_phone.clone(),
-            legend: self.ports.keypad.legend(),
-        };
-        ui::draw(&mut self.frame, &wanted.0, &look);
-        let name = wanted.0.name();
-        match self.ports.panel.show(name, &self.frame) {
+        match self.ports.display.show(&wanted.0, wanted.1) {
             Ok(()) => {
-                self.panel_failed = false;
+                self.display_failed = false;
                 (self.ports.witness)(now, Happening::Screen(&wanted.0));
                 self.shown = Some(wanted);
             }
             Err(error) => {
-                // Nobody knows what it shows now: it is drawn again at the next turn. Told once, not every second.
+                // It is shown again at the next turn. Told once, not every second.
                 self.shown = None;
-                if !core::mem::replace(&mut self.panel_failed, true) {
+                if !core::mem::replace(&mut self.display_failed, true) {
+                    let name = wanted.0.name();
                     tracing::error!("the panel does not show the screen {name}: {error}");
                 }
             }

@@ -37,12 +37,8 @@ impl Clock for Time {
 /// A panel on a slow bus.
 struct SlowPanel(Time);
 
-impl Panel for SlowPanel {
-    fn size(&self) -> (u32, u32) {
-        (128, 160)
-    }
-
-    fn show(&mut self, _name: &str, _frame: &Frame) -> io::Result<()> {
+impl Display for SlowPanel {
+    fn show(&mut self, _: &Screen, _: Language) -> io::Result<()> {
         self.0.pass(2000);
         Ok(())
     }
@@ -165,7 +161,7 @@ fn sale(
                 random += 1;
                 random
             },
-            panel: &mut SlowPanel(time.clone()),
+            display: &mut SlowPanel(time.clone()),
             keypad: &mut Customer {
                 time: time.clone(),
                 keys: vec!['#', '1'],
@@ -178,7 +174,7 @@ fn sale(
             alive: &mut |_| turns(&relay),
             witness: &mut |_, _| {},
         };
-        Runner::new(machine, first, None, ports).run(&|| stop(&relay));
+        Runner::new(machine, first, ports).run(&|| stop(&relay));
     };
     // A panic is one of the stories.
     let _ = catch_unwind(AssertUnwindSafe(run));

@@ -1,0 +1,31 @@
+//! Between the loop, which tells a screen, and the panel, which shows a picture.
+
+use std::io;
+
+use crate::kiosk::machine::screen::{Language, Screen};
+use crate::kiosk::ports::{Display, Panel};
+use crate::kiosk::ui::{self, Look, frame::Frame};
+
+/// Draws each screen and shows it on a panel.
+pub struct Painter<'a> {
+    panel: &'a mut dyn Panel,
+    frame: Frame,
+    look: Look,
+}
+
+impl<'a> Painter<'a> {
+    /// Draws in the panel's size. The look's language is told with each screen.
+    pub fn new(panel: &'a mut dyn Panel, look: Look) -> Painter<'a> {
+        let (width, height) = panel.size();
+        let frame = Frame::new(width, height);
+        Painter { panel, frame, look }
+    }
+}
+
+impl Display for Painter<'_> {
+    fn show(&mut self, screen: &Screen, language: Language) -> io::Result<()> {
+        self.look.language = language;
+        ui::draw(&mut self.frame, screen, &self.look);
+        self.panel.show(screen.name(), &self.frame)
+    }
+}
