@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use selpay_kiosk::ids::{OrderNo, SaleId, TransactionId};
-use selpay_kiosk::merchant::ledger::Disposition;
+use selpay_kiosk::merchant::ledger::{Disposition, Doubt};
 use selpay_kiosk::money::Fen;
-use selpay_kiosk::sale::SaleStatus;
+use selpay_kiosk::sale::{Outcome, SaleStatus};
 use selpay_kiosk::selpay::notification::Payment;
 
 use crate::memory::MemoryBooks;
@@ -19,6 +19,8 @@ pub struct Oracle {
     notified: BTreeSet<TransactionId>,
     /// Every sale for which the relay has moved.
     pulsed: BTreeMap<SaleId, u32>,
+    /// Every sale of which the kiosk has told, or tried to tell, that its goods came out.
+    told: BTreeSet<SaleId>,
     pulses: u32,
     thanks: u32,
     /// The last that was seen to become of each payment.
@@ -68,6 +70,14 @@ impl Oracle {
         );
     }
 
+    /// The kiosk is sure, and has it on its disk: from now on it must not forget.
+    pub fn tells(&mut self, sale: SaleId, outcome: Outcome) {
+        if outcome == Outcome::Dispensed {
+            assert!(self.pulsed.contains_key(&sale), "G5: {sale} never came out");
+            self.told.insert(sale);
+        }
+    }
+
     pub fn thanks(&mut self) {
         self.thanks += 1;
         assert!(self.thanks <= self.pulses, "G5: thanked for nothing");
@@ -98,8 +108,8 @@ impl Oracle {
         }
     }
 
-    /// All has healed, and four hours have passed.
-    pub fn at_the_end(&self, books: &MemoryBooks) {
+    /// All has healed, and four hours have passed. The kiosk was switched on so many times.
+    pub fn at_the_end(&self, books: &MemoryBooks, boots: u32) {
         for transaction in &self.notified {
             assert!(
                 books.payments.contains_key(transaction),
@@ -108,6 +118,11 @@ impl Oracle {
         }
         let mut dispensed: BTreeMap<SaleId, u32> = BTreeMap::new();
         for (transaction, (booked, history)) in &books.payments {
+            let silent = booked.disposition == Disposition::Review(Doubt::Silent);
+            assert!(
+                !silent || boots > 1,
+                "{transaction}: a kiosk that never lost its power was not heard of"
+            );
             let waiting = booked.disposition == Disposition::Waiting;
             assert!(
                 !waiting,
@@ -133,6 +148,11 @@ impl Oracle {
             let held = &books.sales[sale];
             let (paid_by, _) = held.paid.expect("it was claimed");
             let fate = books.payments[&paid_by].0.disposition;
+            let forgotten = self.told.contains(sale) && fate != Disposition::Dispensed;
+            assert!(
+                !forgotten,
+                "{sale}: the kiosk knew that it came out, the books say {fate:?}"
+            );
             let is_told = matches!(fate, Disposition::Dispensed | Disposition::Review(_));
             assert!(
                 is_told,

@@ -8,12 +8,12 @@ use std::rc::Rc;
 
 use selpay_kiosk::ids::{KioskName, OrderNo, ScanUrl, TransactionId};
 use selpay_kiosk::kiosk::journal::Journal;
-use selpay_kiosk::kiosk::machine::effect::Effects;
+use selpay_kiosk::kiosk::machine::effect::{Effect, Effects};
 use selpay_kiosk::kiosk::machine::event::Key;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
 use selpay_kiosk::kiosk::machine::{Machine, Settings};
 use selpay_kiosk::kiosk::ports::Clock;
-use selpay_kiosk::kiosk::runner::{Ports, Runner};
+use selpay_kiosk::kiosk::runner::{Happening as Happens, Ports, Runner};
 use selpay_kiosk::merchant::store::requests;
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::selpay::notification::Payment;
@@ -431,7 +431,7 @@ impl Shared {
             }
         }
         let world = self.0.borrow();
-        world.oracle.at_the_end(&world.books);
+        world.oracle.at_the_end(&world.books, world.boots);
     }
 
     fn boots(&self) {
@@ -468,7 +468,11 @@ impl Shared {
             merchant: &mut hardware(),
             platform: &mut hardware(),
             alive: &mut |_| {},
-            witness: &mut |_, _| {},
+            witness: &mut |_, happening| {
+                if let Happens::Effect(Effect::Report { sale, outcome, .. }) = happening {
+                    self.0.borrow_mut().oracle.tells(*sale, *outcome);
+                }
+            },
         };
         let is_over = || self.0.borrow().now >= self.0.borrow().end;
         Runner::new(machine, first, ports).run(&is_over);
