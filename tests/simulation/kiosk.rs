@@ -192,7 +192,7 @@ pub enum Request {
 }
 
 pub enum Reply {
-    Unsettled(Unsettled),
+    Unsettled(Box<Unsettled>),
     Status(SaleStatus),
     Done,
 }
@@ -220,9 +220,8 @@ impl Request {
                     claim: theirs.claim,
                 };
                 let fits = Unsettled::new().capacity();
-                Ok(Reply::Unsettled(
-                    theirs.into_iter().take(fits).map(read).collect(),
-                ))
+                let theirs = theirs.into_iter().take(fits).map(read).collect();
+                Ok(Reply::Unsettled(Box::new(theirs)))
             }
             Request::Register(order, wanted) => {
                 match requests::register(books, kiosk, order, &wanted).expect("memory") {
@@ -254,7 +253,7 @@ impl Request {
 impl Merchant for Hardware {
     fn unsettled(&mut self, _: Idle<'_>) -> Result<Unsettled, NoReply> {
         match self.asks(Request::Unsettled)? {
-            Reply::Unsettled(unsettled) => Ok(unsettled),
+            Reply::Unsettled(unsettled) => Ok(*unsettled),
             _ => Err(NoReply::NoAnswer),
         }
     }
