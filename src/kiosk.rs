@@ -37,7 +37,7 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::net::{MerchantClient, PlatformClient};
 use crate::kiosk::painter::Painter;
 use crate::kiosk::ports::Clock;
-use crate::kiosk::runner::{Happening, Ports, Runner};
+use crate::kiosk::runner::{Happening, Pace, Ports, Runner};
 use crate::kiosk::ui::Look;
 use crate::kiosk::watchdog::Watchdog;
 use crate::random;
@@ -112,6 +112,7 @@ impl Kiosk {
             journal: &mut self.journal,
             merchant: &mut self.merchant,
             platform: &mut self.platform,
+            pace: Pace::default(),
             alive: &mut |now| watchdog.feed(now),
             witness,
         };

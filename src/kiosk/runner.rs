@@ -35,6 +35,8 @@ pub struct Ports<'a> {
     pub merchant: &'a mut dyn Merchant,
     /// The platform.
     pub platform: &'a mut dyn Platform,
+    /// How often the loop turns.
+    pub pace: Pace,
     /// Who is told at every turn that the loop still turns.
     pub alive: &'a mut dyn FnMut(Instant),
     /// Who is told what happens, in order: logs, and the demo's story.
@@ -54,12 +56,26 @@ pub enum Happening<'a> {
     Screen(&'a Screen),
 }
 
-/// The longest sleep: a signal that comes just before it is noticed after it.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// How long a pulse may go on after the kiosk was told to end.
 const LAST_PULSE: Duration = Duration::from_secs(5);
-/// While the countdown shows, its second must not jump.
-const COUNTDOWN_STEP: Duration = Duration::from_millis(200);
+
+/// How often the loop turns though nothing happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// A signal, or a dispenser that is not ready any more, is noticed after so long at the latest.
+    pub idle: Duration,
+    /// While the countdown shows: its second must not jump.
+    pub countdown: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            idle: Duration::from_secs(1),
+            countdown: Duration::from_millis(200),
+        }
+    }
+}
 
 /// The loop and what it holds.
 pub struct Runner<'a> {
@@ -271,8 +287,8 @@ impl<'a> Runner<'a> {
             .flatten()
             .min();
         let longest = match self.shown {
-            Some((Screen::Pay { .. }, _)) => COUNTDOWN_STEP,
-            _ => LONGEST_SLEEP,
+            Some((Screen::Pay { .. }, _)) => self.ports.pace.countdown,
+            _ => self.ports.pace.idle,
         };
         let patience = wake_at.map_or(longest, |wake_at| (wake_at - now).min(longest));
         match self.ports.keypad.wait(patience) {

@@ -171,6 +171,7 @@ fn sale(
             journal: &mut GoodDay,
             merchant: &mut GoodDay,
             platform: &mut GoodDay,
+            pace: Pace::default(),
             alive: &mut |_| turns(&relay),
             witness: &mut |_, _| {},
         };
