@@ -31,6 +31,8 @@ pub mod files;
 pub mod http;
 pub mod ids;
 pub mod money;
+#[doc(hidden)]
+pub mod planted;
 pub mod random;
 pub mod sale;
 pub mod selpay;

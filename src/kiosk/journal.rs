@@ -14,6 +14,7 @@ use std::path::Path;
 
 use crate::kiosk::machine::effect::{Fact, Record};
 use crate::kiosk::ports;
+use crate::planted::{self, Bug};
 
 use segment::Segment;
 pub use segment::{Damaged, RECORD_SIZE};
@@ -78,6 +79,9 @@ impl<S: Storage> Journal<S> {
 
 /// Only what is not settled counts.
 fn live(mut records: Vec<Record>) -> Vec<Record> {
+    if planted::has(Bug::JournalNotRead) {
+        return Vec::new();
+    }
     let is_settled = |at: usize| {
         let later = &records[at..];
         let settles = |record: &&Record| record.fact == Fact::Settled;
@@ -102,7 +106,13 @@ impl<S: Storage> ports::Journal for Journal<S> {
             self.live.retain(|live| live.sale != record.sale);
         }
         match self.segment.next(record)? {
-            Some((at, bytes)) => self.storage.write(at, &bytes),
+            Some((at, bytes)) => {
+                self.storage.write(at, &bytes)?;
+                if record.fact == Fact::Start && planted::has(Bug::StartNotFlushed) {
+                    return Ok(());
+                }
+                self.storage.sync()
+            }
             None => {
                 // The record is the last of those that the new segment begins with, or it has settled its sale.
                 let (segment, image) = Segment::new(self.segment.sequence()).image(&self.live)?;

@@ -2,7 +2,7 @@
 //!
 //! A store decides nothing. Its answers are given only after the commit that holds them is flushed to disk (M1).
 
-mod group_commit;
+pub mod group_commit;
 pub mod reports;
 pub mod requests;
 mod schema;

@@ -8,6 +8,7 @@ use std::fmt;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
+use crate::planted::{self, Bug};
 use crate::selpay::xml::Fields;
 
 /// A key shared with the platform.
@@ -45,6 +46,9 @@ pub enum Unverified {
 pub fn string_to_sign(fields: &Fields) -> String {
     let mut text = String::new();
     for (name, value) in fields {
+        if planted::has(Bug::KnownFieldsSigned) && matches!(name.as_str(), "appid" | "attach") {
+            continue;
+        }
         if name != "sign" && !value.is_empty() {
             if !text.is_empty() {
                 text.push('&');
@@ -92,6 +96,7 @@ pub fn verify(fields: &Fields, keys: &[SignKey]) -> Result<usize, Unverified> {
                 .ct_eq(sign.as_bytes())
                 .into()
         })
+        .or(planted::has(Bug::SignatureIgnored).then_some(0))
         .ok_or(Unverified::Mismatch)
 }
 

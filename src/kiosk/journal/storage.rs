@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 pub trait Storage {
     /// Everything there is; nothing at all before the first [`Storage::replace`].
     fn read(&mut self) -> io::Result<Vec<u8>>;
-    /// Writes over a part of it. It is on disk when this returns.
+    /// Writes over a part of it. It need not be on disk when this returns.
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Everything written is on disk when this returns.
+    fn sync(&mut self) -> io::Result<()>;
     /// Replaces everything at once: after a power cut there is the old content or the new. It is on disk when this returns.
     fn replace(&mut self, content: &[u8]) -> io::Result<()>;
 }
@@ -28,6 +30,13 @@ impl FileStorage {
         let path = path.to_owned();
         FileStorage { path, file: None }
     }
+
+    fn opened(&mut self) -> io::Result<&mut File> {
+        Ok(match &mut self.file {
+            Some(file) => file,
+            closed => closed.insert(File::options().write(true).open(&self.path)?),
+        })
+    }
 }
 
 impl Storage for FileStorage {
@@ -39,12 +48,11 @@ impl Storage for FileStorage {
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            closed => closed.insert(File::options().write(true).open(&self.path)?),
-        };
-        file.write_all_at(bytes, at)?;
-        file.sync_data()
+        self.opened()?.write_all_at(bytes, at)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.opened()?.sync_data()
     }
 
     fn replace(&mut self, content: &[u8]) -> io::Result<()> {

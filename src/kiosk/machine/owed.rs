@@ -9,6 +9,7 @@ use crate::kiosk::machine::event::NoReply;
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::state::State;
 use crate::kiosk::machine::{Machine, Turn};
+use crate::planted::{self, Bug};
 use crate::sale::{Outcome, SaleStatus};
 
 /// One thing owed.
@@ -124,6 +125,10 @@ impl Machine {
                 for owed in &mut self.owed {
                     owed.backoff.due_at = owed.backoff.due_at.map(|at| at.min(turn.now));
                 }
+            }
+            Err(NoReply::NoAnswer) if is_report && planted::has(Bug::ReportedOnce) => {
+                self.owed.swap_remove(place);
+                turn.record(sale, Fact::Settled);
             }
             Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
                 self.owed[place].backoff.failed(turn.now, turn.random);

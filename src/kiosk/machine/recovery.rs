@@ -15,6 +15,7 @@ use crate::kiosk::machine::owed::{Duty, Owed, OwedList};
 use crate::kiosk::machine::screen::Outage;
 use crate::kiosk::machine::state::{Sale, Starting, State};
 use crate::kiosk::machine::{Machine, Settings, Turn};
+use crate::planted::{self, Bug};
 use crate::sale::{Outcome, SaleStatus};
 
 /// A customer may still stand there for so long after the payment or the claim: the Pi itself takes half a minute to start.
@@ -197,6 +198,7 @@ fn interrupt(before: Option<Interrupted>, record: Record) -> Option<Interrupted>
         }
         Fact::Claim(claim) => interrupted.claim = Some(claim),
         Fact::Closing => interrupted.closing = true,
+        Fact::Start if planted::has(Bug::PulseAgain) => {}
         Fact::Sale(_) | Fact::Start | Fact::Done(_) | Fact::Settled => return None,
     }
     Some(interrupted)

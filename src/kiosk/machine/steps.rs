@@ -11,6 +11,7 @@ use crate::kiosk::machine::{
     CLAIM_PATIENCE, CLOSE_PATIENCE, Machine, POLL_EVERY, REMARK_TIME, STILL_HERE, Turn,
 };
 use crate::money::Fen;
+use crate::planted::{self, Bug};
 use crate::sale::{Outcome, SaleStatus};
 
 impl Machine {
@@ -108,6 +109,9 @@ impl Machine {
                     .remark
                     .take_if(|(remark, _)| *remark == Remark::Unconnected);
                 State::Paying(paying)
+            }
+            Ok(SaleStatus::Paid) if planted::has(Bug::PollTrusted) => {
+                self.vend(paying.sale, ClaimId::from_random(turn.random.draw()), turn)
             }
             Ok(SaleStatus::Paid) => self.claim(paying.sale, turn),
             Ok(status) => self.over(paying.sale, status, Leaving::TimedOut, turn),
@@ -207,14 +211,7 @@ impl Machine {
         let Claiming { claim, since, .. } = claiming;
         let in_time = turn.now - since < CLAIM_PATIENCE;
         match result {
-            Ok(()) if in_time && self.dispenser_ready => {
-                turn.record(claiming.sale.id, Fact::Start);
-                turn.emit(Effect::Pulse {
-                    sale: claiming.sale.id,
-                    total: claiming.sale.total,
-                });
-                State::Vending(claiming.sale, claim)
-            }
+            Ok(()) if in_time && self.dispenser_ready => self.vend(claiming.sale, claim, turn),
             // No pulse has begun, so it is sure that nothing came out.
             Ok(()) => self.vended(claiming.sale, claim, Outcome::NotDispensed, turn),
             Err(NoReply::Refused(status)) => self.over(
@@ -225,12 +222,25 @@ impl Machine {
             ),
             Err(NoReply::NoAnswer | NoReply::NotAdmitted) if in_time => {
                 claiming.backoff.failed(turn.now, turn.random);
+                if planted::has(Bug::NewClaimAtEachRetry) {
+                    claiming.claim = ClaimId::from_random(turn.random.draw());
+                }
                 State::Claiming(claiming)
             }
             Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
                 self.vended(claiming.sale, claim, Outcome::NotDispensed, turn)
             }
         }
+    }
+
+    /// The point of no return.
+    fn vend(&mut self, sale: Sale, claim: ClaimId, turn: &mut Turn<'_>) -> State {
+        turn.record(sale.id, Fact::Start);
+        turn.emit(Effect::Pulse {
+            sale: sale.id,
+            total: sale.total,
+        });
+        State::Vending(sale, claim)
     }
 
     pub(super) fn vended(

@@ -3,6 +3,7 @@
 //! Each request runs in its own savepoint, so that one which fails takes no other with it. Answers leave after the
 //! commit. A commit that fails ends the process: what is on disk is then unknown, and only a restart finds out.
 
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
@@ -12,6 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::merchant::store::Unavailable;
+use crate::planted::{self, Bug};
 
 /// The most requests in one commit.
 const GROUP: usize = 256;
@@ -21,8 +23,9 @@ const QUEUE: usize = 4096;
 const UNAWAITED: usize = 8;
 
 /// Runs a request in the transaction that was begun, if one was; what it returns gives the answer, after the commit.
-type Job = Box<dyn FnOnce(Result<&Connection, Unavailable>) -> Answer + Send>;
-type Answer = Box<dyn FnOnce() + Send>;
+pub type Job = Box<dyn FnOnce(Result<&Connection, Unavailable>) -> Answer + Send>;
+/// Gives the answer.
+pub type Answer = Box<dyn FnOnce() + Send>;
 
 /// The way to the writer.
 #[derive(Clone, Debug)]
@@ -86,15 +89,24 @@ impl Writer {
         request: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         answer: impl FnOnce(Result<T, Unavailable>) + Send + 'static,
     ) -> Result<(), Unavailable> {
-        let job: Job = Box::new(move |begun| {
-            let result = begun.and_then(|connection| Ok(in_savepoint(connection, request)?));
-            Box::new(move || answer(result))
-        });
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Unavailable("too many requests wait".to_owned()),
-            TrySendError::Disconnected(_) => Unavailable("the writer has ended".to_owned()),
-        })
+        self.jobs
+            .try_send(job(request, answer))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Unavailable("too many requests wait".to_owned()),
+                TrySendError::Disconnected(_) => Unavailable("the writer has ended".to_owned()),
+            })
     }
+}
+
+/// A request, and what is done with its answer.
+pub fn job<T: Send + 'static>(
+    request: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    answer: impl FnOnce(Result<T, Unavailable>) + Send + 'static,
+) -> Job {
+    Box::new(move |begun| {
+        let result = begun.and_then(|connection| Ok(in_savepoint(connection, request)?));
+        Box::new(move || answer(result))
+    })
 }
 
 fn in_savepoint<T>(
@@ -124,10 +136,8 @@ impl Drop for EndsTheProcess {
 fn write_groups(connection: Connection, queue: &Receiver<Job>) {
     let _guard = EndsTheProcess;
     while let Ok(first) = queue.recv() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-            // Somebody else holds the database. Nothing was begun, so nothing is in doubt.
-            first(Err(error.into()))();
-        } else if let Err(error) = write_group(&connection, first, queue) {
+        let group = iter::once(first).chain(queue.try_iter());
+        if let Err(error) = commit_together(&connection, group) {
             tracing::error!(
                 "the books cannot be written: {error}; the process ends, a restart recovers"
             );
@@ -136,16 +146,25 @@ fn write_groups(connection: Connection, queue: &Receiver<Job>) {
     }
 }
 
-fn write_group(connection: &Connection, first: Job, queue: &Receiver<Job>) -> rusqlite::Result<()> {
-    let mut answers = vec![first(Ok(connection))];
-    while answers.len() < GROUP {
-        let Ok(job) = queue.try_recv() else { break };
-        answers.push(job(Ok(connection)));
+/// Runs requests in one transaction, and gives the answers when it is durable. After an error nobody knows what is.
+pub fn commit_together(
+    connection: &Connection,
+    jobs: impl IntoIterator<Item = Job>,
+) -> rusqlite::Result<()> {
+    let mut jobs = jobs.into_iter().take(GROUP);
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        // Somebody else holds the database. Nothing was begun, so nothing is in doubt.
+        if let Some(first) = jobs.next() {
+            first(Err(error.into()))();
+        }
+        return Ok(());
+    }
+    let mut answers: Vec<Answer> = jobs.map(|job| job(Ok(connection))).collect();
+    if planted::has(Bug::AnswerBeforeCommit) {
+        answers.drain(..).for_each(|answer| answer());
     }
     connection.execute_batch("COMMIT")?;
-    for answer in answers {
-        answer();
-    }
+    answers.into_iter().for_each(|answer| answer());
     Ok(())
 }
 

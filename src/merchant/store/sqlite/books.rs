@@ -10,7 +10,9 @@ use crate::sale::SaleStatus;
 
 /// The books within one transaction of SQLite's.
 pub struct SqliteBooks<'a> {
+    /// In which it was begun.
     pub connection: &'a Connection,
+    /// When it is.
     pub now: Time,
 }
 
