@@ -86,6 +86,10 @@ impl Machine {
                 ..earlier
             });
         }
+        if placing.sale.shown.is_some() {
+            // A code showed before the power cut, and may be paid: closing tells.
+            return self.leave(placing.sale, Leaving::TimedOut, turn);
+        }
         turn.record(placing.sale.id, Fact::Closing);
         self.owe(placing.sale.id, Duty::Close, turn);
         let what = match why {

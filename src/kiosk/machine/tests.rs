@@ -1030,6 +1030,21 @@ mod after_a_power_cut {
     }
 
     #[test]
+    fn a_young_sale_that_gets_no_new_code_is_closed_and_never_told_without_its_number() {
+        for why in [NoReply::NoAnswer, NoReply::Refused(None)] {
+            let bench = goes_on(2, SaleStatus::Open, None).registered(Err(why));
+            assert!(bench.wants(|effect| matches!(effect, Effect::Close { .. })));
+            let paid = Err(NoReply::Refused(Some(SaleStatus::Paid)));
+            let bench = bench.closed(paid).claimed(Ok(()));
+            assert_eq!(
+                bench.screen_name(),
+                "paid",
+                "the code from before the cut was"
+            );
+        }
+    }
+
+    #[test]
     fn a_sale_that_was_paid_meanwhile_is_claimed_and_dispensed() {
         for length in [2, 3] {
             let bench = goes_on(length, SaleStatus::Paid, None).claimed(Ok(()));
