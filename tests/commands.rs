@@ -6,6 +6,8 @@ mod shop;
 use std::fs;
 use std::process::{Command, Output};
 
+use selpay_kiosk::ids::ClaimId;
+use serde_json::json;
 use shop::{Shop, paid, signed};
 
 fn run(program: &str, arguments: &[&str]) -> Output {
@@ -209,4 +211,50 @@ fn the_lists_are_for_people_as_well() {
         "{}",
         stdout(&balance)
     );
+}
+
+#[test]
+fn people_settle_reviews_and_refunds_beside_a_running_server() {
+    let shop = Shop::open();
+    let (sale, order) = shop.sale(1);
+    shop.notify(signed(paid(order.as_str(), "T1", "350")));
+    shop.claim(sale, 1);
+    let report = json!({ "claim": ClaimId::from_random(1), "outcome": "unknown" });
+    shop.call("POST", &format!("/v1/sales/{sale}/outcome"), &report);
+    assert_eq!(shop.the_books_balance()["review"], 350);
+
+    let too_early = shop.command(&["refunds", "--done", "T1"]);
+    assert_eq!(too_early.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&too_early.stderr).into_owned();
+    assert!(told.contains("payment T1 is review unknown"), "{told}");
+    let foreign = shop.command(&["reviews", "--dispensed", "T2"]);
+    let told = String::from_utf8_lossy(&foreign.stderr).into_owned();
+    assert!(told.contains("there is no payment T2"), "{told}");
+
+    let settled = shop.command(&["reviews", "--refund", "T1"]);
+    assert_eq!(stdout(&settled).trim(), "no review is open");
+    assert_eq!(shop.refund_reasons(), ["decided"]);
+    let sent = shop.command(&["refunds", "--done", "T1", "--json"]);
+    assert_eq!(stdout(&sent).trim(), "[]");
+    let balance = shop.the_books_balance();
+    assert_eq!(
+        (&balance["refunded"], &balance["review"]),
+        (&json!(350), &json!(0))
+    );
+    assert_eq!(
+        shop.status(order),
+        "unknown",
+        "what the kiosk said stays said"
+    );
+}
+
+#[test]
+fn a_wrong_path_begins_no_new_books() {
+    let shop = Shop::open();
+    let config = std::fs::read_to_string(shop.path("merchant.toml")).expect("read");
+    let elsewhere = config.replace("sqlite:merchant.db", "sqlite:elsewhere.db");
+    std::fs::write(shop.path("merchant.toml"), elsewhere).expect("written");
+    let settled = shop.command(&["refunds", "--done", "T1"]);
+    assert_eq!(settled.status.code(), Some(2));
+    assert!(!shop.path("elsewhere.db").exists());
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
-use selpay_kiosk::merchant::commands;
+use selpay_kiosk::merchant::commands::{self, Books, Refunds, Reviews};
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
 #[derive(Parser)]
@@ -23,9 +23,9 @@ enum Command {
     /// Run the server; prints `listening on ADDR` once it is ready
     Serve(ConfigFile),
     /// List the payments whose money must go back
-    Refunds(Books),
+    Refunds(Refunds),
     /// List the payments that need a person
-    Reviews(Books),
+    Reviews(Reviews),
     /// Show where every verified fen is; exit status 1 if the equation does not hold
     Balance(Books),
     /// Read a captured message: its fields, what is signed, and whether the signature is right
@@ -45,23 +45,14 @@ struct ConfigFile {
     config: PathBuf,
 }
 
-#[derive(clap::Args)]
-struct Books {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// As JSON, for programs
-    #[arg(long)]
-    json: bool,
-}
-
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
         arguments.log.init()?;
         let (text, good) = match arguments.command {
             Command::Serve(file) => return commands::serve(&file.config),
-            Command::Refunds(books) => (commands::refunds(&books.file.config, books.json)?, true),
-            Command::Reviews(books) => (commands::reviews(&books.file.config, books.json)?, true),
-            Command::Balance(books) => commands::balance(&books.file.config, books.json)?,
+            Command::Refunds(arguments) => (commands::refunds(&arguments)?, true),
+            Command::Reviews(arguments) => (commands::reviews(&arguments)?, true),
+            Command::Balance(books) => commands::balance(&books)?,
             Command::Verify {
                 body,
                 sign_key_files,

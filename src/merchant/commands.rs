@@ -2,19 +2,23 @@
 
 use std::fmt::Write;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
 
 use crate::cli::Failure;
 use crate::files::{self, Unusable};
 use crate::http;
-use crate::merchant::Merchant;
+use crate::ids::TransactionId;
 use crate::merchant::config::Config;
+use crate::merchant::ledger::{Disposition, Finding};
 use crate::merchant::store::reports::{self, Entry};
+use crate::merchant::store::requests;
 use crate::merchant::store::sqlite;
+use crate::merchant::store::sqlite::SqliteBooks;
+use crate::merchant::{Merchant, now};
 use crate::selpay::sign::{self, SignKey};
 use crate::selpay::xml;
 
@@ -34,28 +38,111 @@ pub fn serve(config: &Path) -> Result<(), Failure> {
     })?)
 }
 
-/// `merchant refunds`: the list, as text or JSON.
-pub fn refunds(config: &Path, json: bool) -> Result<String, Failure> {
+/// Whose books, and how they are told.
+#[derive(Debug, clap::Args)]
+pub struct Books {
+    /// merchant.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// `merchant refunds`
+#[derive(Debug, clap::Args)]
+pub struct Refunds {
+    #[command(flatten)]
+    books: Books,
+    /// The money of this payment was sent back; may be given several times
+    #[arg(long, value_name = "TRANSACTION")]
+    done: Vec<TransactionId>,
+}
+
+/// `merchant reviews`
+#[derive(Debug, clap::Args)]
+pub struct Reviews {
+    #[command(flatten)]
+    books: Books,
+    /// The goods of this payment came out; may be given several times
+    #[arg(long, value_name = "TRANSACTION")]
+    dispensed: Vec<TransactionId>,
+    /// Nothing came out for this payment, its money must go back; may be given several times
+    #[arg(long, value_name = "TRANSACTION")]
+    refund: Vec<TransactionId>,
+}
+
+/// `merchant refunds`: notes which are done, and lists the others.
+pub fn refunds(arguments: &Refunds) -> Result<String, Failure> {
+    let Books { config, json } = &arguments.books;
+    settle(config, &arguments.done, Finding::MoneySent)?;
     list(
         &reports::refunds(&books(config)?).map_err(anyhow::Error::from)?,
-        json,
+        *json,
         "no refund is due",
     )
 }
 
-/// `merchant reviews`: the list, as text or JSON.
-pub fn reviews(config: &Path, json: bool) -> Result<String, Failure> {
+/// `merchant reviews`: settles some, and lists the others.
+pub fn reviews(arguments: &Reviews) -> Result<String, Failure> {
+    let Books { config, json } = &arguments.books;
+    settle(config, &arguments.dispensed, Finding::CameOut)?;
+    settle(config, &arguments.refund, Finding::NothingCameOut)?;
     list(
         &reports::reviews(&books(config)?).map_err(anyhow::Error::from)?,
-        json,
+        *json,
         "no review is open",
     )
 }
 
+/// Writes down what a person has found out, beside a running server. The first that cannot be settled so ends it.
+fn settle(config: &Path, transactions: &[TransactionId], finding: Finding) -> Result<(), Failure> {
+    if transactions.is_empty() {
+        return Ok(());
+    }
+    // Only books that are there already: a wrong path must not begin new ones.
+    drop(books(config)?);
+    let database = Config::load(config)?.database;
+    let connection =
+        sqlite::open_to_write(&database).with_context(|| database.display().to_string())?;
+    for transaction in transactions {
+        let settled = settle_one(&connection, *transaction, finding);
+        match settled.with_context(|| database.display().to_string())? {
+            Some(Ok(())) => {}
+            Some(Err(disposition)) => {
+                let (state, reason) = disposition.words();
+                let stands = format!("{state} {reason}");
+                let stands = stands.trim_end();
+                return Err(anyhow!(
+                    "payment {transaction} is {stands}: there is nothing to settle so"
+                )
+                .into());
+            }
+            None => return Err(anyhow!("there is no payment {transaction} in the books").into()),
+        }
+    }
+    Ok(())
+}
+
+fn settle_one(
+    connection: &Connection,
+    transaction: TransactionId,
+    finding: Finding,
+) -> rusqlite::Result<Option<Result<(), Disposition>>> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let now = now();
+    let books = &mut SqliteBooks { connection, now };
+    // Whatever fails here ends the program, and the transaction with it.
+    let answer = requests::settle(books, transaction, finding)?;
+    connection.execute_batch("COMMIT")?;
+    Ok(answer)
+}
+
 /// `merchant balance`: the equation, and whether it holds.
-pub fn balance(config: &Path, json: bool) -> Result<(String, bool), Failure> {
+pub fn balance(arguments: &Books) -> Result<(String, bool), Failure> {
+    let Books { config, json } = arguments;
     let balance = reports::balance(&books(config)?).map_err(anyhow::Error::from)?;
-    if json {
+    if *json {
         return Ok((
             serde_json::to_string(&balance).context("a balance is plain data")?,
             balance.holds,

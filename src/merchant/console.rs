@@ -1,6 +1,6 @@
 //! The console: a few pages for the merchant, rendered here, without scripts.
 //!
-//! It shows and never changes. Everything from outside is escaped; without a password file there is no console.
+//! The only thing it changes is what a person alone can know: that money was sent back, that goods came out. Everything from outside is escaped; without a password file there is no console.
 
 mod page;
 mod sessions;
@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use axum::Form;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use subtle::ConstantTimeEq;
 
+use crate::ids::TransactionId;
 use crate::merchant::console::page::Today;
-use crate::merchant::ledger::Time;
+use crate::merchant::ledger::{Finding, Time};
 use crate::merchant::store::reports;
 use crate::merchant::{Merchant, now};
 
@@ -34,6 +36,7 @@ pub fn routes() -> Router<Arc<Merchant>> {
         .route("/", get(today))
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
+        .route("/payments/{transaction}", get(payment).post(settle))
         .route(
             "/console.css",
             get(async || {
@@ -115,6 +118,63 @@ async fn log_out(State(merchant): State<Arc<Merchant>>, headers: HeaderMap) -> R
         Redirect::to("/"),
     )
         .into_response()
+}
+
+/// One payment that is owed or open, and what can be said about it.
+async fn payment(
+    State(merchant): State<Arc<Merchant>>,
+    Path(transaction): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let language = page::Language::preferred(&headers);
+    let Some(form_token) = merchant.sessions.form_token(&headers) else {
+        return Redirect::to("/").into_response();
+    };
+    let found = merchant
+        .store
+        .read(move |books| reports::unsettled(books, &transaction));
+    match found.await {
+        Ok(entry) => html(
+            StatusCode::OK,
+            page::payment(language, entry.as_ref(), &form_token),
+        ),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Settle {
+    token: String,
+    finding: Finding,
+}
+
+async fn settle(
+    State(merchant): State<Arc<Merchant>>,
+    Path(transaction): Path<TransactionId>,
+    headers: HeaderMap,
+    Form(form): Form<Settle>,
+) -> Response {
+    // The token shows that the form is ours; without a session there is none.
+    let is_ours = merchant
+        .sessions
+        .form_token(&headers)
+        .is_some_and(|token| token.as_bytes().ct_eq(form.token.as_bytes()).into());
+    if !is_ours {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let settled = merchant
+        .store
+        .settle(now(), transaction, form.finding)
+        .await;
+    match settled {
+        Ok(Some(Ok(()))) => {
+            tracing::info!("{transaction}: {:?}, says a person", form.finding);
+            Redirect::to("/").into_response()
+        }
+        // Somebody has settled it otherwise: the page tells.
+        Ok(_) => Redirect::to(&format!("/payments/{transaction}")).into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
 }
 
 fn html(status: StatusCode, page: String) -> Response {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
 use crate::money::Fen;
+use crate::planted::{self, Bug};
 use crate::sale::{Outcome, SaleStatus};
 use crate::selpay::notification::Payment;
 
@@ -245,7 +246,7 @@ pub fn pay(payment: &Payment, known: Option<&Booked>, sale: Option<&Sale>) -> De
     let Some(sale) = sale else {
         return refund(Reason::UnknownOrder);
     };
-    if payment.total != u64::from(sale.total.get()) {
+    if payment.total != u64::from(sale.total.get()) && !planted::has(Bug::NoAmountCheck) {
         return refund(Reason::Amount);
     }
     match sale.status {
@@ -259,7 +260,11 @@ pub fn pay(payment: &Payment, known: Option<&Booked>, sale: Option<&Sale>) -> De
             ],
             answer: Verdict::Pays(sale.id),
         },
+        SaleStatus::Closed if planted::has(Bug::LatePaymentForgotten) => {
+            Decision::nothing(Verdict::Known)
+        }
         SaleStatus::Closed => refund(Reason::Late),
+        _ if planted::has(Bug::SecondPaymentRefused) => Decision::nothing(Verdict::Contradiction),
         _ => refund(Reason::Duplicate),
     }
 }
@@ -337,13 +342,17 @@ pub fn claim(
     now: Time,
     claim_time: Duration,
 ) -> Decision<Result<(), SaleStatus>> {
-    if let Some(expired) = expire(sale, now, claim_time) {
+    let expired = expire(sale, now, claim_time);
+    if let Some(changes) = expired.filter(|_| !planted::has(Bug::ClaimDeadlineIgnored)) {
         return Decision {
-            changes: expired,
+            changes,
             answer: Err(SaleStatus::Expired),
         };
     }
     match (sale.status, sale.claim) {
+        (SaleStatus::Claimed, _) if planted::has(Bug::ClaimWithoutCompare) => {
+            Decision::nothing(Ok(()))
+        }
         (SaleStatus::Paid, _) => Decision {
             changes: vec![Change::Claimed {
                 sale: sale.id,
@@ -380,6 +389,7 @@ pub fn close(sale: &Sale, now: Time, claim_time: Duration) -> Decision<Result<()
             answer: Ok(()),
         },
         SaleStatus::Closed => Decision::nothing(Ok(())),
+        SaleStatus::Paid if planted::has(Bug::CloseOutsideTransaction) => Decision::nothing(Ok(())),
         status => Decision::nothing(Err(status)),
     }
 }
@@ -450,6 +460,42 @@ pub fn fall_silent(sale: &Sale, now: Time) -> Option<Vec<Change>> {
             to: Disposition::Review(Doubt::Silent),
         }]
     })
+}
+
+/// What a person has found out, or done, about a payment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finding {
+    /// The goods came out.
+    CameOut,
+    /// Nothing came out: the money must go back.
+    NothingCameOut,
+    /// The money went back.
+    MoneySent,
+}
+
+/// A person settles a review, or has sent a refund: a new line in the books, never a change of an old one. The answer is
+/// where the payment stands, if there is nothing of that kind to settle.
+pub fn settle(payment: &Booked, finding: Finding) -> Decision<Result<(), Disposition>> {
+    let to = match (payment.disposition, finding) {
+        (Disposition::Review(_), Finding::CameOut) => Disposition::Dispensed,
+        (Disposition::Review(_), Finding::NothingCameOut) => {
+            Disposition::RefundDue(Reason::Decided)
+        }
+        (Disposition::RefundDue(_), Finding::MoneySent) => Disposition::Refunded,
+        // Somebody was faster, or clicked twice.
+        (Disposition::Dispensed, Finding::CameOut)
+        | (Disposition::RefundDue(Reason::Decided), Finding::NothingCameOut)
+        | (Disposition::Refunded, Finding::MoneySent) => return Decision::nothing(Ok(())),
+        (disposition, _) => return Decision::nothing(Err(disposition)),
+    };
+    Decision {
+        changes: vec![Change::Disposed {
+            transaction: payment.transaction,
+            to,
+        }],
+        answer: Ok(()),
+    }
 }
 
 impl Disposition {

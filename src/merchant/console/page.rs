@@ -170,6 +170,56 @@ pub fn today(language: Language, today: &Today) -> String {
     )
 }
 
+/// One payment that is owed or open; `None` if there is nothing left to say about it.
+pub fn payment(language: Language, entry: Option<&Entry>, form_token: &str) -> String {
+    let back = format!(r#"<a href="/">{}</a>"#, language.say("返回", "Back"));
+    let Some(entry) = entry else {
+        let done = language.say(
+            "这笔付款没有待办事项",
+            "Nothing is left to do for this payment",
+        );
+        return frame(
+            language,
+            "",
+            &format!(r#"<main class="login"><h1>{done}</h1><p>{back}</p></main>"#),
+        );
+    };
+    let button = |finding: &str, class: &str, label: &str| {
+        format!(r#"<button class="{class}" name="finding" value="{finding}">{label}</button>"#)
+    };
+    let (question, buttons) = if entry.state == "due" {
+        let sent = language.say("已在平台退款", "The money was sent back");
+        (
+            language.say(
+                "在平台退款后，在此登记：",
+                "Send the money back at the platform, then note it here:",
+            ),
+            button("money-sent", "", sent),
+        )
+    } else {
+        let came = language.say("货物已出", "The goods came out");
+        let not = language.say("没有出货，需退款", "Nothing came out: refund");
+        (
+            language.say("请核实是否出货：", "Find out whether the goods came out:"),
+            button("came-out", "", came) + &button("nothing-came-out", "", not),
+        )
+    };
+    let body = format!(
+        r#"<main class="login"><h1>¥{amount}</h1>
+<dl><dt>{why}</dt><dd>{reason}</dd><dt>{order}</dt><dd class="number">{order_no}</dd><dt>{name}</dt><dd class="number">{transaction}</dd></dl>
+<form method="post" action="/payments/{transaction}"><input type="hidden" name="token" value="{form_token}">
+<p>{question}</p>{buttons}</form><p>{back}</p></main>"#,
+        amount = yuan(entry.amount),
+        why = language.say("原因", "Reason"),
+        reason = reason(language, &entry.reason),
+        order = language.say("订单号", "Order number"),
+        order_no = escape(&entry.order_no),
+        name = language.say("平台交易号", "Transaction"),
+        transaction = escape(&entry.transaction_id),
+    );
+    frame(language, "", &body)
+}
+
 fn mark(fen: i64) -> &'static str {
     if fen > 0 { "owed" } else { "" }
 }
@@ -194,11 +244,11 @@ fn entries(language: Language, id: &str, entries: &[Entry], nothing: &str) -> St
         // Writing to a String cannot fail.
         let _ = write!(
             rows,
-            r#"<tr><td class="money">¥{}</td><td>{}</td><td class="number">{}</td><td class="number">{}</td></tr>"#,
+            r#"<tr><td class="money">¥{}</td><td>{}</td><td class="number">{}</td><td class="number"><a href="/payments/{transaction}">{transaction}</a></td></tr>"#,
             yuan(entry.amount),
             reason(language, &entry.reason),
             escape(&entry.order_no),
-            escape(&entry.transaction_id),
+            transaction = escape(&entry.transaction_id),
         );
     }
     format!(
@@ -269,6 +319,7 @@ fn reason(language: Language, reason: &str) -> String {
         "not-dispensed" => ("未出货", "nothing came out"),
         "unknown" => ("不知是否出货", "outcome unknown"),
         "silent" => ("机器失去联系", "kiosk went silent"),
+        "decided" => ("核实后退款", "refund decided"),
         _ => return escape(reason),
     };
     language.say(zh, en).to_owned()

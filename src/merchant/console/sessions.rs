@@ -1,8 +1,8 @@
 //! Who is logged in: random cookies, kept in memory. A restart logs everybody out.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
@@ -15,36 +15,48 @@ const SESSION_TIME: Duration = Duration::from_secs(12 * 3600);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(4);
 const COOKIE: &str = "session";
 
+#[derive(Debug)]
+struct Session {
+    until: Instant,
+    /// In every form of this session's pages: no other site knows it.
+    form_token: String,
+}
+
 /// Everybody who is logged in.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    until: Mutex<HashMap<String, Instant>>,
+    sessions: Mutex<HashMap<String, Session>>,
     failures: AtomicU32,
 }
 
 impl Sessions {
     /// Whether the request comes from somebody who is logged in.
     pub fn knows(&self, headers: &HeaderMap) -> bool {
-        let until = self
-            .until
-            .lock()
-            .expect("nobody panics while holding the lock");
-        cookie(headers)
-            .and_then(|token| until.get(token))
-            .is_some_and(|until| Instant::now() < *until)
+        self.form_token(headers).is_some()
+    }
+
+    /// What a form of this session carries, if there is one.
+    pub fn form_token(&self, headers: &HeaderMap) -> Option<String> {
+        let sessions = self.lock();
+        let session = sessions.get(cookie(headers)?)?;
+        (Instant::now() < session.until).then(|| session.form_token.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        let locked = self.sessions.lock();
+        locked.expect("nobody panics while holding the lock")
     }
 
     /// Logs somebody in; the cookie to set.
     pub fn begin(&self) -> String {
         self.failures.store(0, Ordering::Relaxed);
         let token = format!("{:032x}", random::bits());
-        let mut until = self
-            .until
-            .lock()
-            .expect("nobody panics while holding the lock");
+        let form_token = format!("{:032x}", random::bits());
+        let mut sessions = self.lock();
         let now = Instant::now();
-        until.retain(|_, until| now < *until);
-        until.insert(token.clone(), now + SESSION_TIME);
+        sessions.retain(|_, session| now < session.until);
+        let until = now + SESSION_TIME;
+        sessions.insert(token.clone(), Session { until, form_token });
         format!(
             "{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
             SESSION_TIME.as_secs()
@@ -54,10 +66,7 @@ impl Sessions {
     /// Logs somebody out; the cookie to set.
     pub fn end(&self, headers: &HeaderMap) -> String {
         if let Some(token) = cookie(headers) {
-            self.until
-                .lock()
-                .expect("nobody panics while holding the lock")
-                .remove(token);
+            self.lock().remove(token);
         }
         format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
     }

@@ -488,3 +488,53 @@ fn every_disposition_has_its_own_words() {
     }
     assert_eq!(Disposition::from_words("refund-due", ""), None);
 }
+
+#[test]
+fn a_person_settles_reviews_and_refunds_once_and_nothing_else() {
+    use Disposition::{Dispensed, RefundDue, Refunded, Review, Waiting};
+    let review = |doubt| Review(doubt);
+    let answers = |disposition, finding| {
+        let booked = Booked {
+            transaction: transaction("T1"),
+            order: number(1),
+            total: 350,
+            disposition,
+        };
+        settle(&booked, finding)
+    };
+    for (from, finding, to) in [
+        (review(Doubt::Unknown), Finding::CameOut, Dispensed),
+        (review(Doubt::Silent), Finding::CameOut, Dispensed),
+        (
+            review(Doubt::Unknown),
+            Finding::NothingCameOut,
+            RefundDue(Reason::Decided),
+        ),
+        (RefundDue(Reason::Late), Finding::MoneySent, Refunded),
+        (RefundDue(Reason::Decided), Finding::MoneySent, Refunded),
+    ] {
+        let settled = answers(from, finding);
+        assert_eq!(
+            (settled.changes, settled.answer),
+            (vec![disposed(to)], Ok(()))
+        );
+        let again = answers(to, finding);
+        assert_eq!(
+            (again.changes, again.answer),
+            (vec![], Ok(())),
+            "clicked twice"
+        );
+    }
+    for (from, finding) in [
+        (Waiting, Finding::CameOut),
+        (Waiting, Finding::MoneySent),
+        (Dispensed, Finding::MoneySent),
+        (Dispensed, Finding::NothingCameOut),
+        (Refunded, Finding::CameOut),
+        (RefundDue(Reason::Late), Finding::CameOut),
+        (RefundDue(Reason::Late), Finding::NothingCameOut),
+        (review(Doubt::Silent), Finding::MoneySent),
+    ] {
+        assert_eq!(answers(from, finding), Decision::nothing(Err(from)));
+    }
+}

@@ -90,6 +90,15 @@ pub fn refunds(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
     entries(connection, "refund-due", "due")
 }
 
+/// What is owed or open of this payment, if anything is.
+pub fn unsettled(connection: &Connection, transaction: &str) -> rusqlite::Result<Option<Entry>> {
+    let mut all = refunds(connection)?;
+    all.extend(reviews(connection)?);
+    Ok(all
+        .into_iter()
+        .find(|entry| entry.transaction_id == transaction))
+}
+
 /// Every payment that needs a person, oldest first.
 pub fn reviews(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
     entries(connection, "review", "open")

@@ -4,8 +4,11 @@ use core::time::Duration;
 
 use crate::api;
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
-use crate::merchant::ledger::{self, Booked, Change, Decision, NotRegistered, Sale, Time, Verdict};
+use crate::merchant::ledger::{
+    self, Booked, Change, Decision, Disposition, Finding, NotRegistered, Sale, Time, Verdict,
+};
 use crate::money::Fen;
+use crate::planted::{self, Bug};
 use crate::sale::SaleStatus;
 use crate::selpay::notification::Payment;
 
@@ -33,7 +36,7 @@ pub trait Books {
 }
 
 /// A kiosk registers a number. `true` if it is new.
-pub fn register<B: Books>(
+pub fn register<B: Books + ?Sized>(
     books: &mut B,
     kiosk: KioskName,
     order: OrderNo,
@@ -62,16 +65,23 @@ pub fn register<B: Books>(
 }
 
 /// A verified payment arrives.
-pub fn pay<B: Books>(books: &mut B, payment: &Payment, body: &[u8]) -> Result<Verdict, B::Error> {
-    let known = books.payment(payment.transaction)?;
+pub fn pay<B: Books + ?Sized>(
+    books: &mut B,
+    payment: &Payment,
+    body: &[u8],
+) -> Result<Verdict, B::Error> {
+    let mut known = books.payment(payment.transaction)?;
     let sale = books.sale_of(payment.order)?;
+    if planted::has(Bug::KeyedByOrderNumber) {
+        known = books.payments_of(payment.order)?.pop();
+    }
     let Decision { changes, answer } = ledger::pay(payment, known.as_ref(), sale.as_ref());
     books.make(&changes, body)?;
     Ok(answer)
 }
 
 /// A kiosk claims its sale; what was paid. `None`: it has no such sale.
-pub fn claim<B: Books>(
+pub fn claim<B: Books + ?Sized>(
     books: &mut B,
     kiosk: KioskName,
     sale: SaleId,
@@ -87,7 +97,7 @@ pub fn claim<B: Books>(
 }
 
 /// A kiosk closes its sale. `None`: it has no such sale.
-pub fn close<B: Books>(
+pub fn close<B: Books + ?Sized>(
     books: &mut B,
     kiosk: KioskName,
     sale: SaleId,
@@ -100,7 +110,7 @@ pub fn close<B: Books>(
 }
 
 /// A kiosk reports an outcome. `None`: it has no such sale.
-pub fn outcome<B: Books>(
+pub fn outcome<B: Books + ?Sized>(
     books: &mut B,
     kiosk: KioskName,
     sale: SaleId,
@@ -111,7 +121,10 @@ pub fn outcome<B: Books>(
 }
 
 /// Lets time pass: sales that nobody claimed expire, claims that nobody reported go to review. What changed.
-pub fn sweep<B: Books>(books: &mut B, claim_time: Duration) -> Result<Vec<SaleId>, B::Error> {
+pub fn sweep<B: Books + ?Sized>(
+    books: &mut B,
+    claim_time: Duration,
+) -> Result<Vec<SaleId>, B::Error> {
     let now = books.now();
     let mut swept = Vec::new();
     for sale in overdue(books, claim_time)? {
@@ -123,14 +136,28 @@ pub fn sweep<B: Books>(books: &mut B, claim_time: Duration) -> Result<Vec<SaleId
     Ok(swept)
 }
 
+/// A person settles a payment. `None`: there is no such payment.
+pub fn settle<B: Books + ?Sized>(
+    books: &mut B,
+    transaction: TransactionId,
+    finding: Finding,
+) -> Result<Option<Result<(), Disposition>>, B::Error> {
+    let Some(payment) = books.payment(transaction)? else {
+        return Ok(None);
+    };
+    let Decision { changes, answer } = ledger::settle(&payment, finding);
+    books.make(&changes, &[])?;
+    Ok(Some(answer))
+}
+
 /// What a sweep would look at.
-pub fn overdue<B: Books>(books: &B, claim_time: Duration) -> Result<Vec<Sale>, B::Error> {
+pub fn overdue<B: Books + ?Sized>(books: &B, claim_time: Duration) -> Result<Vec<Sale>, B::Error> {
     let ago = |time: Duration| Time(books.now().0 - time.as_millis() as i64);
     books.overdue(ago(claim_time), ago(ledger::SILENCE))
 }
 
 /// An order of this kiosk's.
-pub fn order<B: Books>(
+pub fn order<B: Books + ?Sized>(
     books: &B,
     kiosk: KioskName,
     order: OrderNo,
@@ -140,7 +167,7 @@ pub fn order<B: Books>(
 }
 
 /// This kiosk's sales that have not ended, oldest first.
-pub fn unsettled<B: Books>(
+pub fn unsettled<B: Books + ?Sized>(
     books: &B,
     kiosk: KioskName,
 ) -> Result<Vec<api::UnsettledSale>, B::Error> {
@@ -157,7 +184,7 @@ pub fn unsettled<B: Books>(
 }
 
 /// A sale of another kiosk's answers like one that does not exist.
-fn of_own_sale<B: Books, T>(
+fn of_own_sale<B: Books + ?Sized, T>(
     books: &mut B,
     kiosk: KioskName,
     id: SaleId,

@@ -2,6 +2,8 @@
 
 mod books;
 
+pub use books::SqliteBooks;
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,12 +11,12 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use crate::api;
-use crate::ids::{ClaimId, KioskName, OrderNo, SaleId};
-use crate::merchant::ledger::{NotRegistered, Time, Verdict};
+use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
+use crate::merchant::ledger::{Disposition, Finding, NotRegistered, Time, Verdict};
 use crate::merchant::store::group_commit::Writer;
-use crate::merchant::store::sqlite::books::SqliteBooks;
 use crate::merchant::store::{Unavailable, requests, schema};
 use crate::money::Fen;
+use crate::planted::{self, Bug};
 use crate::sale::SaleStatus;
 use crate::selpay::notification::{Attempt, Payment};
 
@@ -49,19 +51,9 @@ pub enum NotUsable {
 }
 
 impl SqliteStore {
-    /// Opens the books, or begins them. Refuses a SQLite or settings that could lose a commit.
+    /// Opens the books, or begins them; see [`open_to_write`].
     pub fn open(path: &Path, claim_time: Duration) -> Result<SqliteStore, NotUsable> {
-        if rusqlite::version_number() < OLDEST_SQLITE {
-            let version = rusqlite::version();
-            return Err(NotUsable::Setting(format!(
-                "SQLite {version} can corrupt its log; 3.51.3 is the oldest that is safe"
-            )));
-        }
-        let connection = connect(path)?;
-        set(&connection, "journal_mode", "wal", "wal")?;
-        set(&connection, "synchronous", "FULL", "2")?;
-        schema::migrate(&connection)?;
-        let writer = Writer::start(connection)?;
+        let writer = Writer::start(open_to_write(path)?)?;
         Ok(SqliteStore {
             path: path.to_owned(),
             writer,
@@ -134,6 +126,19 @@ impl SqliteStore {
     ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
         self.change(now, move |books| {
             requests::outcome(books, kiosk, sale, &report)
+        })
+        .await
+    }
+
+    /// See [`requests::settle`].
+    pub async fn settle(
+        &self,
+        now: Time,
+        transaction: TransactionId,
+        finding: Finding,
+    ) -> Result<Option<Result<(), Disposition>>, Unavailable> {
+        self.change(now, move |books| {
+            requests::settle(books, transaction, finding)
         })
         .await
     }
@@ -276,6 +281,25 @@ impl SqliteStore {
         self.read(move |connection| question(&SqliteBooks { connection, now }))
             .await
     }
+}
+
+/// Opens the books to write in them, or begins them. Refuses a SQLite or settings that could lose a commit.
+pub fn open_to_write(path: &Path) -> Result<Connection, NotUsable> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        let version = rusqlite::version();
+        return Err(NotUsable::Setting(format!(
+            "SQLite {version} can corrupt its log; 3.51.3 is the oldest that is safe"
+        )));
+    }
+    let connection = connect(path)?;
+    set(&connection, "journal_mode", "wal", "wal")?;
+    if planted::has(Bug::SynchronousNormal) {
+        set(&connection, "synchronous", "NORMAL", "1")?;
+    } else {
+        set(&connection, "synchronous", "FULL", "2")?;
+    }
+    schema::migrate(&connection)?;
+    Ok(connection)
 }
 
 /// Opens a connection for reading only: also beside a running server.
