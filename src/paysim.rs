@@ -6,7 +6,7 @@
 
 mod codec;
 mod courier;
-mod notification;
+pub mod notification;
 mod page;
 pub mod platform;
 mod routes;

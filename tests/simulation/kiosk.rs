@@ -1,67 +1,123 @@
 //! Behind the kiosk's ports: a disk that loses power, a keypad under fingers, a relay that is watched, and a network that
 //! loses, delays and doubles.
 
+use std::cell::OnceCell;
 use std::io;
 use std::time::Duration;
 
 use selpay_kiosk::api;
 use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
-use selpay_kiosk::kiosk::journal::Storage;
+use selpay_kiosk::kiosk::journal::{Journal, Storage};
+use selpay_kiosk::kiosk::machine::effect::{Fact, Record};
 use selpay_kiosk::kiosk::machine::event::{NoReply, NotAdded, Unsettled, UnsettledSale};
 use selpay_kiosk::kiosk::machine::instant::Instant;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
-use selpay_kiosk::kiosk::ports::{Dispenser, Display, Idle, Keypad, Merchant, Platform, Pressed};
+use selpay_kiosk::kiosk::ports::{
+    self, Dispenser, Display, Idle, Keypad, Merchant, Platform, Pressed,
+};
 use selpay_kiosk::merchant::ledger::NotRegistered;
-use selpay_kiosk::merchant::store::requests;
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::sale::{Outcome, SaleStatus};
+use selpay_kiosk::selpay::add_order::{self, Request, ScanRules};
 
-use crate::world::{CLAIM_TIME, Happening, Shared, Torn, World};
+use crate::books::{Question, Reply};
+use crate::platform::Purchase;
+use crate::story::{Fate, Message};
+use crate::world::{Happening, Shared};
 
 /// How long a call may take.
 const CALL_TIME: u64 = 5_000;
 const PULSE: Duration = Duration::from_millis(500);
+const APP_KEY: &str = "demo";
 
 /// The kiosk's disk.
-pub struct Disk(pub Shared);
+pub struct KioskDisk(pub Shared);
 
-impl Storage for Disk {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        Ok(self.0.0.borrow().disk.clone())
-    }
-
-    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+impl KioskDisk {
+    /// The power may go before this, or behind it.
+    fn does(&mut self, work: impl FnOnce(&mut crate::disk::Disk)) {
         let is_cut = self.0.steps();
         {
             let mut world = self.0.0.borrow_mut();
-            let written = match world.torn {
-                _ if !is_cut => bytes.len(),
-                Torn::Lost => 0,
-                Torn::After(length) => length.min(bytes.len()),
-                Torn::Kept => bytes.len(),
-            };
-            let at = at as usize;
-            world.disk[at..at + written].copy_from_slice(&bytes[..written]);
-            let until = world.now + 4;
+            work(&mut world.disk);
+            let until = world.now + 2;
             world.passes(until);
         }
         if is_cut {
             self.0.loses_power();
         }
+    }
+}
+
+impl Storage for KioskDisk {
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.0.0.borrow().disk.content.clone())
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.does(|disk| disk.write(at as usize, bytes));
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        // Where the power goes here, nothing is sure yet.
+        if self.0.steps() {
+            self.0.loses_power();
+        }
+        self.0.0.borrow_mut().disk.sync();
         Ok(())
     }
 
     fn replace(&mut self, content: &[u8]) -> io::Result<()> {
-        let is_cut = self.0.steps();
-        let torn = self.0.0.borrow().torn;
-        if !is_cut || torn == Torn::Kept {
-            self.0.0.borrow_mut().disk = content.to_vec();
-        }
-        if is_cut {
-            self.0.loses_power();
-        }
+        self.does(|disk| disk.replace(content));
         Ok(())
     }
+}
+
+/// A journal of some hundred sales, all settled, with room for a few records more.
+pub fn aged_journal() -> Vec<u8> {
+    struct Memory(Vec<u8>);
+
+    impl Storage for &mut Memory {
+        fn read(&mut self) -> io::Result<Vec<u8>> {
+            Ok(self.0.clone())
+        }
+
+        fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+            self.0[at as usize..][..bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn replace(&mut self, content: &[u8]) -> io::Result<()> {
+            self.0 = content.to_vec();
+            Ok(())
+        }
+    }
+
+    thread_local! {
+        static AGED: OnceCell<Vec<u8>> = const { OnceCell::new() };
+    }
+    AGED.with(|aged| {
+        aged.get_or_init(|| {
+            let mut memory = Memory(Vec::new());
+            let (mut journal, _) = Journal::open(&mut memory).expect("memory");
+            for number in 0..1010 {
+                let sale = SaleId::from_random(number / 2);
+                let fact = match number % 2 {
+                    0 => Fact::Sale(Fen::MAX),
+                    _ => Fact::Settled,
+                };
+                ports::Journal::append(&mut journal, &Record { sale, fact }).expect("memory");
+            }
+            drop(journal);
+            memory.0
+        })
+        .clone()
+    })
 }
 
 /// Everything else that the kiosk holds.
@@ -88,43 +144,57 @@ impl Hardware {
         }
     }
 
-    /// One call to the merchant, through everything that a network can do to it.
-    fn asks(&self, request: Request) -> Answer {
+    /// One call to the merchant, through everything that a network can do to it. `None`: no answer that makes sense.
+    fn asks(&self, message: Message, question: Question) -> Option<Reply> {
         self.step();
-        let (there, back) = {
+        let (there, back, fate) = {
             let mut world = self.world.0.borrow_mut();
-            (world.dice.within(2, 60), world.dice.within(2, 60))
+            let times = (world.dice.within(2, 60), world.dice.within(2, 60));
+            (times.0, times.1, world.fate(message))
         };
         self.passes(there);
         let answer = {
             let mut world = self.world.0.borrow_mut();
-            let faults = world.faults;
-            if world.is_cut_off() || world.fails(faults.loss) {
-                None
-            } else if world.fails(faults.straggling) {
-                let late = world.now + world.dice.clone().within(5_000, 400_000);
-                world.at(late, Happening::Request(request));
-                None
-            } else {
-                if world.fails(faults.doubling) {
-                    let again = world.now + world.dice.clone().within(1, 90_000);
-                    world.at(again, Happening::Request(request.clone()));
+            match fate {
+                Fate::Lost => None,
+                Fate::Straggles(late) => {
+                    world.after(late, Happening::Request(question));
+                    None
                 }
-                let answer = request.serve(&mut world);
-                (!world.fails(faults.loss)).then_some(answer)
+                _ => {
+                    if let Fate::Doubled(later) = fate {
+                        world.after(later + 1, Happening::Request(question.clone()));
+                    }
+                    world.note("asks", message as u64);
+                    let answer = world.merchant_answers(&question);
+                    answer.filter(|_| !matches!(fate, Fate::AnswerLost | Fate::Garbled))
+                }
             }
         };
         self.step();
-        match answer {
-            Some(answer) => {
-                self.passes(back);
-                answer
+        let answered = answer.is_some() || fate == Fate::Garbled;
+        self.passes(if answered { back } else { CALL_TIME });
+        answer
+    }
+
+    /// A long poll: the merchant answers when there is news.
+    fn waits(&self, question: &Question, mut answer: Option<Reply>) -> Option<Reply> {
+        let mut world = self.world.0.borrow_mut();
+        let until = world.now + world.poll_waits;
+        while matches!(answer, Some(Reply::Order(Some(SaleStatus::Open)))) {
+            if world.now >= until || !world.keys.is_empty() {
+                break;
             }
-            None => {
-                self.passes(CALL_TIME);
-                Err(NoReply::NoAnswer)
+            let commits = world.commits;
+            while world.commits == commits && world.now < until && world.keys.is_empty() {
+                let next = world.next_at().unwrap_or(until).clamp(world.now, until);
+                world.passes(next);
+            }
+            if world.commits != commits {
+                answer = world.merchant_answers(question);
             }
         }
+        answer
     }
 }
 
@@ -139,9 +209,8 @@ impl Keypad for Hardware {
     fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
         let mut world = self.world.0.borrow_mut();
         let until = world.now + (patience.as_millis() as u64).max(1);
-        while world.keys.is_empty() && world.now < until {
-            let next = world.next_at().unwrap_or(until);
-            let next = next.clamp(world.now, until);
+        while world.keys.is_empty() && world.now < until.min(world.end) {
+            let next = world.next_at().unwrap_or(until).clamp(world.now, until);
             world.passes(next);
         }
         Ok(world
@@ -160,9 +229,9 @@ impl Dispenser for Hardware {
         self.step();
         {
             let mut world = self.world.0.borrow_mut();
-            world.note("pulse");
-            let World { oracle, books, .. } = &mut *world;
-            oracle.pulses(sale, total, books);
+            world.note("pulse", u64::from(total.get()));
+            let (held, now) = (world.held(sale), world.now);
+            world.oracle.pulses(now, sale, total, held);
         }
         self.step();
         self.pulse = Some(now + PULSE);
@@ -180,82 +249,36 @@ impl Dispenser for Hardware {
     }
 }
 
-/// What a kiosk asks the merchant.
-#[derive(Clone)]
-pub enum Request {
-    Unsettled,
-    Register(OrderNo, api::Register),
-    Poll(OrderNo),
-    Claim(SaleId, ClaimId),
-    Report(SaleId, api::Report),
-    Close(SaleId),
-}
-
-pub enum Reply {
-    Unsettled(Box<Unsettled>),
-    Status(SaleStatus),
-    Done,
-}
-
-type Answer = Result<Reply, NoReply>;
-
-impl Request {
-    /// What the merchant does with it, and answers.
-    pub fn serve(self, world: &mut World) -> Answer {
-        let (books, kiosk) = (&mut world.books, world.name);
-        books.now = world.now as i64;
-        let known = |answer: Option<Result<(), SaleStatus>>| match answer {
-            Some(Ok(())) => Ok(Reply::Done),
-            Some(Err(status)) => Err(NoReply::Refused(Some(status))),
-            None => Err(NoReply::Refused(None)),
-        };
-        let answer = match self {
-            Request::Unsettled => {
-                let theirs = requests::unsettled(books, kiosk).expect("memory");
-                let read = |theirs: api::UnsettledSale| UnsettledSale {
-                    sale: theirs.sale,
-                    total: theirs.total,
-                    status: theirs.status,
-                    age: Duration::from_secs(theirs.age_seconds),
-                    claim: theirs.claim,
-                };
-                let fits = Unsettled::new().capacity();
-                let theirs = theirs.into_iter().take(fits).map(read).collect();
-                Ok(Reply::Unsettled(Box::new(theirs)))
-            }
-            Request::Register(order, wanted) => {
-                match requests::register(books, kiosk, order, &wanted).expect("memory") {
-                    Ok(_) => Ok(Reply::Done),
-                    Err(NotRegistered::Conflict) => Err(NoReply::Refused(None)),
-                    Err(NotRegistered::SaleNotOpen(status)) => Err(NoReply::Refused(Some(status))),
-                }
-            }
-            Request::Poll(order) => match requests::order(books, kiosk, order).expect("memory") {
-                Some(order) => Ok(Reply::Status(order.status)),
-                None => Err(NoReply::Refused(None)),
-            },
-            Request::Claim(sale, claim) => {
-                let claimed = requests::claim(books, kiosk, sale, claim, CLAIM_TIME);
-                known(claimed.expect("memory").map(|answer| answer.map(drop)))
-            }
-            Request::Report(sale, report) => {
-                known(requests::outcome(books, kiosk, sale, &report).expect("memory"))
-            }
-            Request::Close(sale) => {
-                known(requests::close(books, kiosk, sale, CLAIM_TIME).expect("memory"))
-            }
-        };
-        world.oracle.look(&world.books);
-        answer
+/// What a yes, a no and a silence mean to the machine.
+fn known(reply: Option<Reply>) -> Result<(), NoReply> {
+    match reply {
+        Some(Reply::Sale(Some(Ok(()))) | Reply::Registered(Ok(()))) => Ok(()),
+        Some(
+            Reply::Sale(Some(Err(status)))
+            | Reply::Registered(Err(NotRegistered::SaleNotOpen(status))),
+        ) => Err(NoReply::Refused(Some(status))),
+        Some(Reply::Sale(None) | Reply::Registered(Err(NotRegistered::Conflict))) => {
+            Err(NoReply::Refused(None))
+        }
+        _ => Err(NoReply::NoAnswer),
     }
 }
 
 impl Merchant for Hardware {
     fn unsettled(&mut self, _: Idle<'_>) -> Result<Unsettled, NoReply> {
-        match self.asks(Request::Unsettled)? {
-            Reply::Unsettled(unsettled) => Ok(*unsettled),
-            _ => Err(NoReply::NoAnswer),
-        }
+        let Some(Reply::Unsettled(theirs)) = self.asks(Message::Unsettled, Question::Unsettled)
+        else {
+            return Err(NoReply::NoAnswer);
+        };
+        let read = |theirs: api::UnsettledSale| UnsettledSale {
+            sale: theirs.sale,
+            total: theirs.total,
+            status: theirs.status,
+            age: Duration::from_secs(theirs.age_seconds),
+            claim: theirs.claim,
+        };
+        let fits = Unsettled::new().capacity();
+        Ok(theirs.into_iter().take(fits).map(read).collect())
     }
 
     fn register(
@@ -265,19 +288,22 @@ impl Merchant for Hardware {
         total: Fen,
         _: Idle<'_>,
     ) -> Result<(), NoReply> {
-        self.asks(Request::Register(order, api::Register { sale, total }))
-            .map(drop)
+        let wanted = api::Register { sale, total };
+        known(self.asks(Message::Register, Question::Register(order, wanted)))
     }
 
     fn poll(&mut self, order: OrderNo, _: Idle<'_>) -> Result<SaleStatus, NoReply> {
-        match self.asks(Request::Poll(order))? {
-            Reply::Status(status) => Ok(status),
+        let question = Question::Poll(order);
+        let answer = self.asks(Message::Poll, question.clone());
+        match self.waits(&question, answer) {
+            Some(Reply::Order(Some(status))) => Ok(status),
+            Some(Reply::Order(None)) => Err(NoReply::Refused(None)),
             _ => Err(NoReply::NoAnswer),
         }
     }
 
     fn claim(&mut self, sale: SaleId, claim: ClaimId, _: Idle<'_>) -> Result<(), NoReply> {
-        self.asks(Request::Claim(sale, claim)).map(drop)
+        known(self.asks(Message::Claim, Question::Claim(sale, claim)))
     }
 
     fn report(
@@ -287,33 +313,74 @@ impl Merchant for Hardware {
         outcome: Outcome,
         _: Idle<'_>,
     ) -> Result<(), NoReply> {
-        self.asks(Request::Report(sale, api::Report { claim, outcome }))
-            .map(drop)
+        let report = api::Report { claim, outcome };
+        known(self.asks(Message::Report, Question::Report(sale, report)))
     }
 
     fn close(&mut self, sale: SaleId, _: Idle<'_>) -> Result<(), NoReply> {
-        self.asks(Request::Close(sale)).map(drop)
+        known(self.asks(Message::Close, Question::Close(sale)))
     }
 }
 
 impl Platform for Hardware {
     fn add_order(&mut self, order: OrderNo, total: Fen, _: Idle<'_>) -> Result<ScanUrl, NotAdded> {
         self.step();
-        let answered = {
+        let fate = self.world.0.borrow_mut().fate(Message::AddOrder);
+        let answer = {
             let mut world = self.world.0.borrow_mut();
-            let loss = world.faults.loss;
-            let arrives = !world.fails(loss);
-            if arrives && world.platform.insert(order, total).is_some() {
-                return Err(NotAdded::Refused);
+            let is_late = matches!(fate, Fate::Lost | Fate::Straggles(_));
+            if is_late {
+                None
+            } else if world.add_order(order, total) {
+                let early = world.faults.early_notification;
+                if world.fails(early) {
+                    // Somebody was faster than the answer; nobody knows how.
+                    let total = u64::from(total.get());
+                    let purchase = Purchase {
+                        order,
+                        total,
+                        succeeds: true,
+                    };
+                    world.purchase_and_tell(purchase, 0);
+                }
+                (fate != Fate::AnswerLost).then(|| Ok(answer(order, total)))
+            } else {
+                Some(Err(r#"{"msg":"订单号已存在","code":500}"#.to_owned()))
             }
-            arrives && !world.fails(loss)
         };
         self.step();
-        self.passes(if answered { 150 } else { CALL_TIME });
-        if answered {
-            Ok(Shared::url())
-        } else {
-            Err(NotAdded::NoAnswer)
+        self.passes(if answer.is_some() { 150 } else { CALL_TIME });
+        let (Ok(mut body) | Err(mut body)) = answer.ok_or(NotAdded::NoAnswer)?;
+        if fate == Fate::Garbled {
+            let cut = self
+                .world
+                .0
+                .borrow_mut()
+                .dice
+                .within(0, body.len() as u64 - 1) as usize;
+            body = body.chars().take(cut).collect();
         }
+        let request = Request {
+            app_key: APP_KEY,
+            order_no: order,
+            total,
+        };
+        let rules = ScanRules {
+            hosts: vec!["up.selpay.cn".to_owned()],
+            plain_http: false,
+        };
+        add_order::read(body.as_bytes(), &request, &rules).map_err(|error| match error {
+            add_order::NotAdded::Garbage(_) => NotAdded::NoAnswer,
+            _ => NotAdded::Refused,
+        })
     }
+}
+
+/// What the platform answers to an order that it has added.
+fn answer(order: OrderNo, total: Fen) -> String {
+    let url = format!("https://up.selpay.cn/#/pages/rt/index?appKey={APP_KEY}&no={order}");
+    format!(
+        r#"{{"msg":"操作成功","code":200,"data":{{"scanUrl":"{url}","order":{{"appKey":"{APP_KEY}","orderNo":"{order}","total":{total}}}}}}}"#,
+        total = total.get()
+    )
 }

@@ -3,28 +3,44 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use selpay_kiosk::ids::{OrderNo, SaleId, TransactionId};
-use selpay_kiosk::merchant::ledger::{Disposition, Doubt};
+use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId, TransactionId};
+use selpay_kiosk::kiosk::machine::screen::Screen;
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::sale::{Outcome, SaleStatus};
-use selpay_kiosk::selpay::notification::Payment;
 
-use crate::memory::MemoryBooks;
+use crate::books::{CLAIM_TIME, Held, Question, Reply, Stands, Store};
 
 #[derive(Default)]
 pub struct Oracle {
     /// Every payment that a customer has made: number and amount.
     paid: BTreeMap<TransactionId, (OrderNo, u64)>,
-    /// Those of which the merchant was told.
-    notified: BTreeSet<TransactionId>,
-    /// Every sale for which the relay has moved.
-    pulsed: BTreeMap<SaleId, u32>,
+    /// Those of which the merchant was told, in words that it must have understood.
+    told: BTreeSet<TransactionId>,
+    /// Those that the merchant has answered `success` for.
+    acknowledged: BTreeSet<TransactionId>,
+    /// How many lines of the books were read, and where they leave each payment.
+    lines: usize,
+    stands: BTreeMap<TransactionId, Stands>,
+    /// When each payment was first seen to wait for its claim.
+    waits_since: BTreeMap<TransactionId, u64>,
+    /// Since when the payment waits whose sale is being claimed for the first time.
+    deadline_of: Option<u64>,
+    granted: BTreeMap<SaleId, ClaimId>,
+    closed: BTreeSet<SaleId>,
+    registered: BTreeMap<OrderNo, SaleId>,
+    /// Every sale for which a relay has moved.
+    pulsed: BTreeSet<SaleId>,
     /// Every sale of which the kiosk has told, or tried to tell, that its goods came out.
-    told: BTreeSet<SaleId>,
-    pulses: u32,
-    thanks: u32,
-    /// The last that was seen to become of each payment.
-    seen: BTreeMap<TransactionId, usize>,
+    reported: BTreeSet<SaleId>,
+    /// The sale that the customer stands before, and whether a code of it was shown.
+    current: Option<SaleId>,
+    code_shown: bool,
+    /// A disk that lies, rots or is put back forgets what it was told.
+    pub disk_is_dishonest: bool,
+    /// A second kiosk was, or may have been, granted a claim, and says nothing of what came of it.
+    pub rival_was_granted: bool,
+    /// The longest that a payment has waited for its goods, in milliseconds.
+    pub slowest: u64,
 }
 
 impl Oracle {
@@ -32,140 +48,283 @@ impl Oracle {
         self.paid.insert(transaction, (order, total));
     }
 
-    pub fn notified(&mut self, payment: &Payment, success: bool) {
-        let known = self.paid.get(&payment.transaction);
-        assert_eq!(
-            known,
-            Some(&(payment.order, payment.total)),
-            "the platform tells the truth here"
-        );
-        self.notified.insert(payment.transaction);
-        let _ = success;
+    /// The platform's notification of a payment has arrived whole, and was answered.
+    pub fn told(&mut self, transaction: TransactionId, success: bool) {
+        self.told.insert(transaction);
+        if success {
+            self.acknowledged.insert(transaction);
+        }
     }
 
-    /// The relay moves.
-    pub fn pulses(&mut self, sale: SaleId, total: Fen, books: &MemoryBooks) {
-        self.pulses += 1;
-        let times = self.pulsed.entry(sale).or_default();
-        *times += 1;
-        assert_eq!(*times, 1, "G2: {sale} was dispensed {times} times");
-        let held = books
-            .sales
-            .get(&sale)
-            .unwrap_or_else(|| panic!("G1: nobody knows {sale}"));
-        assert_eq!(
-            held.status,
-            SaleStatus::Claimed,
+    /// A notification that the platform did not send was answered.
+    pub fn told_nonsense(&mut self, success: bool) {
+        assert!(!success, "M7: what nobody signed was answered success");
+    }
+
+    /// A kiosk asks the merchant, which has not looked yet.
+    pub fn asked(&mut self, question: &Question, store: &mut dyn Store) {
+        self.deadline_of = None;
+        if let Question::Claim(sale, _) = question {
+            let held = store.sale(*sale).filter(|held| held.claim.is_none());
+            let paid_by = held.and_then(|held| held.paid_by);
+            self.deadline_of = paid_by.and_then(|paid_by| self.waits_since.get(&paid_by).copied());
+        }
+    }
+
+    /// The merchant has answered a kiosk.
+    pub fn answered(
+        &mut self,
+        now: u64,
+        question: &Question,
+        reply: &Reply,
+        store: &mut dyn Store,
+    ) {
+        match (question, reply) {
+            (Question::Register(order, wanted), Reply::Registered(Ok(()))) => {
+                self.registered.insert(*order, wanted.sale);
+            }
+            (Question::Claim(sale, claim), Reply::Sale(Some(Ok(())))) => {
+                let first = *self.granted.entry(*sale).or_insert(*claim);
+                assert_eq!(first, *claim, "G2: {sale} was granted to two claims");
+                if let Some(since) = self.deadline_of.take() {
+                    let waited = now - since;
+                    let deadline = CLAIM_TIME.as_millis() as u64;
+                    assert!(
+                        waited < deadline,
+                        "G3: {sale} was claimed after {waited} ms"
+                    );
+                }
+            }
+            (Question::Close(sale), Reply::Sale(Some(Ok(())))) => {
+                self.closed.insert(*sale);
+                let status = store.sale(*sale).map(|held| held.status);
+                let is_closed = status == Some(SaleStatus::Closed);
+                assert!(
+                    is_closed,
+                    "G5: told that {sale} is closed, it is {status:?}"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// A relay moves: ours, or a rival's of our name.
+    pub fn pulses(&mut self, now: u64, sale: SaleId, total: Fen, held: Option<Held>) {
+        assert!(self.pulsed.insert(sale), "G2: {sale} was dispensed twice");
+        assert!(
+            self.granted.contains_key(&sale),
             "G1: {sale} moves the relay without a claim"
         );
-        assert_eq!(held.total, total, "G1: {sale} has another amount");
-        let exact = |(transaction, (order, paid)): (&TransactionId, &(OrderNo, u64))| {
-            self.notified.contains(transaction)
-                && held.orders.contains(order)
-                && *paid == u64::from(total.get())
+        let Some(held) = held else {
+            // The merchant's power is off: its books are looked at later.
+            return;
         };
-        assert!(
-            self.paid.iter().any(exact),
-            "G1, M6: nobody has paid {total} for {sale}"
+        assert_eq!(
+            held.total,
+            u64::from(total.get()),
+            "G1: {sale} has another amount"
         );
+        let paid_by = held.paid_by.expect("G1: nobody has paid");
+        let (order, paid) = self
+            .paid
+            .get(&paid_by)
+            .expect("M7: a payment that nobody made");
+        assert!(
+            held.orders.contains(order),
+            "M6: {sale} was not paid, but {order}"
+        );
+        assert_eq!(*paid, held.total, "M6: another amount has bought {sale}");
+        if let Some(since) = self.waits_since.get(&paid_by) {
+            self.slowest = self.slowest.max(now - since);
+        }
+    }
+
+    /// The kiosk is about to ask about this sale.
+    pub fn concerns(&mut self, sale: SaleId) {
+        if self.current != Some(sale) {
+            (self.current, self.code_shown) = (Some(sale), false);
+        }
     }
 
     /// The kiosk is sure, and has it on its disk: from now on it must not forget.
-    pub fn tells(&mut self, sale: SaleId, outcome: Outcome) {
+    pub fn reports(&mut self, sale: SaleId, outcome: Outcome) {
         if outcome == Outcome::Dispensed {
-            assert!(self.pulsed.contains_key(&sale), "G5: {sale} never came out");
-            self.told.insert(sale);
+            assert!(self.pulsed.contains(&sale), "G5: {sale} never came out");
+            self.reported.insert(sale);
+        }
+        if outcome == Outcome::NotDispensed {
+            assert!(
+                !self.pulsed.contains(&sale) || self.is_excused(),
+                "G5: {sale} came out"
+            );
         }
     }
 
-    pub fn thanks(&mut self) {
-        self.thanks += 1;
-        assert!(self.thanks <= self.pulses, "G5: thanked for nothing");
+    /// What the customer is told is true (G5).
+    pub fn shows(&mut self, screen: &Screen, held: impl FnOnce(SaleId) -> Option<Held>) {
+        let status = |sale| held(sale).map(|held| held.status);
+        match (screen, self.current) {
+            (Screen::Pay { .. }, _) => self.code_shown = true,
+            (Screen::ThankYou { .. }, Some(sale)) => {
+                assert!(self.pulsed.contains(&sale), "G5: thanked for nothing");
+            }
+            (Screen::Paid { .. }, Some(sale)) => {
+                let is_claimed = self.granted.contains_key(&sale);
+                assert!(is_claimed, "G5: {sale} is shown as paid, and not claimed");
+            }
+            (Screen::NotPaid { .. }, Some(sale)) => {
+                let is_true = status(sale).is_none_or(|status| status == SaleStatus::Closed);
+                assert!(is_true, "G5: {sale} is shown as not paid");
+            }
+            (Screen::CouldNot { reference, .. }, _) => {
+                let is_told = reference.is_some() || !self.code_shown || self.disk_is_dishonest;
+                assert!(is_told, "G5: a code was shown, and no reference is given");
+            }
+            _ => {}
+        }
     }
 
-    /// After every event.
-    pub fn look(&mut self, books: &MemoryBooks) {
-        for (transaction, (booked, history)) in &books.payments {
-            let seen = self.seen.entry(*transaction).or_default();
-            if *seen == history.len() {
-                continue;
+    /// After every commit.
+    pub fn look(&mut self, now: u64, store: &mut dyn Store) {
+        let Oracle {
+            paid,
+            stands,
+            lines,
+            waits_since,
+            ..
+        } = self;
+        store.lines(*lines, &mut |transaction, stand| {
+            *lines += 1;
+            assert!(
+                paid.contains_key(&transaction),
+                "M7: a payment that nobody made"
+            );
+            let before = stands.insert(transaction, stand);
+            // M3: what is terminal stays.
+            let was_terminal = matches!(before, Some(Stands::Dispensed | Stands::Refunded));
+            assert!(
+                !was_terminal,
+                "M3: {transaction} was {before:?}, is {stand:?}"
+            );
+            if stand == Stands::Waiting {
+                waits_since.entry(transaction).or_insert(now);
             }
-            let (order, total) = self
-                .paid
-                .get(transaction)
-                .expect("M7: a payment that nobody made");
+        });
+    }
+
+    /// The merchant's power is back: nothing that it has answered for may be gone.
+    pub fn restarted(&mut self, now: u64, store: &mut dyn Store) {
+        self.lines = 0;
+        self.stands.clear();
+        self.look(now, store);
+        for transaction in &self.acknowledged {
+            let is_known = self.stands.contains_key(transaction);
+            assert!(
+                is_known,
+                "M1: {transaction} was answered success and is gone"
+            );
+        }
+        for (sale, claim) in &self.granted {
+            let held = store.sale(*sale).expect("G2: a granted sale is gone");
             assert_eq!(
-                (*order, *total),
-                (booked.order, booked.total),
+                held.claim,
+                Some(*claim),
+                "G2: a granted claim of {sale} is gone"
+            );
+        }
+        for sale in &self.closed {
+            let status = store.sale(*sale).map(|held| held.status);
+            assert_eq!(status, Some(SaleStatus::Closed), "{sale} was closed");
+        }
+    }
+
+    fn is_excused(&self) -> bool {
+        self.disk_is_dishonest || self.rival_was_granted
+    }
+
+    /// All has healed, and four hours have passed. Whether the kiosk has ever lost its power.
+    pub fn at_the_end(&mut self, now: u64, store: &mut dyn Store, was_cut: bool) {
+        self.look(now, store);
+        let payments = store.payments();
+        let sales: BTreeMap<SaleId, Held> = store.sales().into_iter().collect();
+        let mut sum = 0;
+        for (transaction, order, total) in &payments {
+            assert_eq!(
+                self.paid.get(transaction),
+                Some(&(*order, *total)),
                 "M5: {transaction}"
             );
-            // M3: what is terminal stays.
-            for pair in history.windows(2) {
-                let is_terminal = matches!(pair[0], Disposition::Dispensed | Disposition::Refunded);
-                assert!(!is_terminal, "M3: {transaction}: {history:?}");
+            sum += total;
+            let stands = self.stands.get(transaction);
+            let stands = stands.unwrap_or_else(|| panic!("M3: {transaction} has no disposition"));
+            match stands {
+                Stands::Waiting => panic!("L2, M2: {transaction} waits for ever"),
+                Stands::Review { silent: true } => assert!(
+                    self.is_excused(),
+                    "{transaction}: an honest kiosk was not heard of"
+                ),
+                Stands::Review { silent: false } => {
+                    assert!(was_cut, "{transaction}: who did not know what came out?");
+                }
+                Stands::Dispensed | Stands::RefundDue | Stands::Refunded => {}
             }
-            *seen = history.len();
         }
-    }
-
-    /// All has healed, and four hours have passed. The kiosk was switched on so many times.
-    pub fn at_the_end(&self, books: &MemoryBooks, boots: u32) {
-        for transaction in &self.notified {
+        assert_eq!(
+            payments.len(),
+            self.stands.len(),
+            "M2: a line without a payment"
+        );
+        if let Some((holds, verified)) = store.balance() {
+            assert!(holds, "M2: the product's own equation does not hold");
+            assert_eq!(verified, sum, "M2");
+        }
+        for transaction in &self.told {
             assert!(
-                books.payments.contains_key(transaction),
+                self.stands.contains_key(transaction),
                 "M8: {transaction} was dropped"
             );
         }
-        let mut dispensed: BTreeMap<SaleId, u32> = BTreeMap::new();
-        for (transaction, (booked, history)) in &books.payments {
-            let silent = booked.disposition == Disposition::Review(Doubt::Silent);
+        for (order, sale) in &self.registered {
             assert!(
-                !silent || boots > 1,
-                "{transaction}: a kiosk that never lost its power was not heard of"
+                sales[sale].orders.contains(order),
+                "{order} was registered, and is gone"
             );
-            let waiting = booked.disposition == Disposition::Waiting;
-            assert!(
-                !waiting,
-                "L2, M2: {transaction} waits for ever: {history:?}"
-            );
-            let sale = books
-                .sales
-                .values()
-                .find(|sale| sale.orders.contains(&booked.order));
-            if booked.disposition == Disposition::Dispensed {
-                let sale = sale.expect("M6: dispensed for nothing");
-                *dispensed.entry(sale.id).or_default() += 1;
+        }
+        let mut bought: BTreeMap<SaleId, u32> = BTreeMap::new();
+        for (transaction, order, _) in &payments {
+            if self.stands[transaction] == Stands::Dispensed {
+                let sale = sales.iter().find(|(_, held)| held.orders.contains(order));
+                let (sale, _) = sale.expect("M6: dispensed for nothing");
+                *bought.entry(*sale).or_default() += 1;
             }
         }
-        for (sale, payments) in &dispensed {
-            assert_eq!(*payments, 1, "two payments bought {sale}");
+        for (sale, payments) in &bought {
+            assert_eq!(*payments, 1, "M3: two payments bought {sale}");
             assert!(
-                self.pulsed.contains_key(sale),
+                self.pulsed.contains(sale),
                 "{sale} is booked as dispensed, but nothing moved"
             );
         }
-        for sale in self.pulsed.keys() {
-            let held = &books.sales[sale];
-            let (paid_by, _) = held.paid.expect("it was claimed");
-            let fate = books.payments[&paid_by].0.disposition;
-            let forgotten = self.told.contains(sale) && fate != Disposition::Dispensed;
+        for sale in &self.pulsed {
+            let paid_by = sales[sale].paid_by.expect("G1: it was claimed");
+            let stands = self.stands[&paid_by];
+            let forgotten = self.reported.contains(sale) && stands != Stands::Dispensed;
             assert!(
-                !forgotten,
-                "{sale}: the kiosk knew that it came out, the books say {fate:?}"
+                !forgotten || self.is_excused(),
+                "{sale}: the kiosk knew that it came out, the books say {stands:?}"
             );
-            let is_told = matches!(fate, Disposition::Dispensed | Disposition::Review(_));
+            let is_told = matches!(stands, Stands::Dispensed | Stands::Review { .. });
             assert!(
                 is_told,
-                "{sale} came out, but its payment is {fate:?}: free goods"
+                "{sale} came out, but its payment is {stands:?}: free goods"
             );
         }
-        for sale in books.sales.values() {
-            let is_live = matches!(sale.status, SaleStatus::Paid);
-            assert!(!is_live, "L2: {} is {} for ever", sale.id, sale.status);
+        for (sale, held) in &sales {
+            assert_ne!(held.status, SaleStatus::Paid, "L2: {sale} is paid for ever");
         }
     }
 
-    pub fn dispensed(&self) -> u32 {
-        self.pulses
+    pub fn dispensed(&self) -> u64 {
+        self.pulsed.len() as u64
     }
 }

@@ -1,128 +1,67 @@
-//! The world around the kiosk: time, customers, the network, the platform, the merchant, the power. All from one seed, on
-//! one thread, with a clock that only this turns.
+//! The world around the kiosk: time, chance, the network, the merchant's server and the power. One seed, one thread, a clock
+//! that only this turns.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::ops::AddAssign;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
+use std::time::Duration;
 
-use selpay_kiosk::ids::{KioskName, OrderNo, ScanUrl, TransactionId};
+use rustix::time::ClockId;
+use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId};
 use selpay_kiosk::kiosk::journal::Journal;
 use selpay_kiosk::kiosk::machine::effect::{Effect, Effects};
 use selpay_kiosk::kiosk::machine::event::Key;
+use selpay_kiosk::kiosk::machine::instant::Instant;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
 use selpay_kiosk::kiosk::machine::{Machine, Settings};
 use selpay_kiosk::kiosk::ports::Clock;
-use selpay_kiosk::kiosk::runner::{Happening as Happens, Ports, Runner};
-use selpay_kiosk::merchant::store::requests;
+use selpay_kiosk::kiosk::runner::{Happening as Happens, Pace, Ports, Runner};
 use selpay_kiosk::money::Fen;
-use selpay_kiosk::selpay::notification::Payment;
+use selpay_kiosk::selpay::sign::SignKey;
 
+use crate::books::{self, Question, Reply, Store};
+use crate::customers::Visit;
 use crate::dice::Dice;
-use crate::kiosk::{Disk, Hardware};
-use crate::memory::MemoryBooks;
+use crate::disk::Disk;
+use crate::kiosk::{Hardware, KioskDisk};
 use crate::oracle::Oracle;
+use crate::platform::{self, Told};
+use crate::story::{Fate, Faults, Message, Plan, Story, Torn, Twist};
 
-pub const CLAIM_TIME: std::time::Duration = std::time::Duration::from_secs(120);
-/// When the platform tries again after a notification that was not answered `success`, in seconds.
-const RETRIES: [u64; 9] = [15, 15, 30, 180, 1800, 1800, 1800, 1800, 3600];
-
-/// Between two looks of the merchant's at what is overdue, in milliseconds.
-const SWEEP_EVERY: u64 = 5_000;
-
-/// What a customer is going to do once the code shows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Plan {
-    PaysAtOnce,
-    PaysLate,
-    NeverPays,
-    Cancels,
-    /// Asks for a new code, then pays the first.
-    PaysTheOlder,
-    PaysTheNewer,
-    PaysBoth,
-    /// Two phones on one code.
-    PaysTwice,
-    /// Cancels, and pays in the same moment.
-    PaysAtTheClose,
-    /// Leaves, and pays later.
-    PaysAfterLeaving,
-    /// Pays another amount: the appKey is public.
-    PaysTooMuch,
-    /// Pays in the last second of the countdown.
-    PaysAtTheEnd,
-}
-
-pub const PLANS: [Plan; 12] = [
-    Plan::PaysAtOnce,
-    Plan::PaysLate,
-    Plan::NeverPays,
-    Plan::Cancels,
-    Plan::PaysTheOlder,
-    Plan::PaysTheNewer,
-    Plan::PaysBoth,
-    Plan::PaysTwice,
-    Plan::PaysAtTheClose,
-    Plan::PaysAfterLeaving,
-    Plan::PaysTooMuch,
-    Plan::PaysAtTheEnd,
-];
-
-/// How bad the world is: so many times in a thousand.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Faults {
-    /// A message is lost, on its way there or back.
-    pub loss: u64,
-    /// A request arrives long after nobody waits for it any more.
-    pub straggling: u64,
-    /// A message arrives twice.
-    pub doubling: u64,
-    /// The power goes at one of the steps.
-    pub cut: u64,
-    /// A notification takes hours.
-    pub slow_notification: u64,
-    /// Nothing gets through to the merchant for a while, decided at each customer.
-    pub partition: u64,
-}
-
-impl Faults {
-    pub const BAD_DAY: Faults = Faults {
-        loss: 60,
-        straggling: 20,
-        doubling: 40,
-        cut: 4,
-        slow_notification: 30,
-        partition: 40,
-    };
-}
-
-/// What becomes of a write that the power cut interrupts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Torn {
-    Lost,
-    /// So many of its bytes.
-    After(usize),
-    Kept,
-}
+const FOUR_HOURS: u64 = 4 * 3600 * 1000;
 
 /// Something that happens at its time.
+#[derive(Clone, Debug)]
 pub enum Happening {
-    /// A customer comes with this plan and types.
-    Visit,
+    /// This customer comes, unless another has come meanwhile.
+    Visit {
+        nth: usize,
+    },
     Key(char),
-    /// Pays the first code, or the newest, of the running visit.
+    /// Pays the first code of a visit, or the newest.
     Pays {
+        nth: usize,
         newest: bool,
         total: u64,
+        succeeds: bool,
     },
     /// A notification is on its way, for the so-manieth time.
     Notifies {
-        payment: Payment,
+        told: usize,
         attempt: usize,
     },
     /// A request that straggled.
-    Request(crate::kiosk::Request),
+    Request(Question),
+    /// A second kiosk of our name claims the sale that is being sold.
+    Rival,
     Sweep,
+    /// The merchant's power comes back.
+    MerchantStarts,
+    /// From now on nothing fails any more.
+    Heals,
 }
 
 pub struct World {
@@ -130,31 +69,64 @@ pub struct World {
     pub end: u64,
     pub dice: Dice,
     pub faults: Faults,
-    pub books: MemoryBooks,
     pub oracle: Oracle,
-    pub disk: Vec<u8>,
-    pub keys: VecDeque<Key>,
-    pub name: KioskName,
-    /// The numbers that the platform holds, with their amounts.
-    pub platform: HashMap<OrderNo, Fen>,
-    /// The codes that the running visit was shown, oldest first.
-    pub codes: Vec<OrderNo>,
-    /// Until when nothing reaches the merchant.
-    pub partition_until: u64,
-    /// Steps of input and output so far, and those at which the power goes.
-    pub steps: u64,
-    pub cuts: Vec<u64>,
-    pub torn: Torn,
-    pub boots: u32,
-    pub visits: u64,
-    plans: VecDeque<Plan>,
-    plan: Option<Plan>,
-    transactions: u64,
+    pub trace: u64,
+    tells: bool,
     queue: BTreeMap<(u64, u64), Happening>,
     order_of_events: u64,
-    pub trace: u64,
-    /// Whether everything is printed as it happens.
-    pub tells: bool,
+    is_healed: bool,
+
+    // The kiosk.
+    pub disk: Disk,
+    pub keys: VecDeque<Key>,
+    pub steps: u64,
+    cuts: Vec<u64>,
+    torn: Torn,
+    pub boots: u64,
+    shares_power: bool,
+    /// The sale that the kiosk asks about.
+    selling: Option<(SaleId, Fen)>,
+
+    // The customers and the platform.
+    pub plans: Vec<Plan>,
+    pub visits: Vec<Visit>,
+    pub orders: HashMap<OrderNo, Fen>,
+    pub told: Vec<Told>,
+
+    // The network.
+    twists: Vec<Twist>,
+    counts: [u32; 8],
+    pub partition: Partition,
+    pub poll_waits: u64,
+
+    // The merchant.
+    store: Box<dyn Store>,
+    pub keys_of_merchant: Vec<SignKey>,
+    pub merchant_is_up: bool,
+    merchant_cuts: u64,
+    /// Counts the commits: whoever waits for news looks again.
+    pub commits: u64,
+    sweep_every: u64,
+    sweep_is_due: bool,
+}
+
+/// For a while nothing reaches the merchant.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Partition {
+    pub from: u64,
+    pub until: u64,
+    /// But these still do: the kiosk's (false), or the platform's (true).
+    pub spares: Option<bool>,
+}
+
+impl Partition {
+    fn cuts_off(&self, now: u64, message: Message) -> bool {
+        let is_platforms = message == Message::Notification;
+        // The platform itself can always be reached.
+        (self.from..self.until).contains(&now)
+            && message != Message::AddOrder
+            && self.spares != Some(is_platforms)
+    }
 }
 
 /// The panic that is no panic: the power goes.
@@ -163,70 +135,137 @@ pub struct PowerCut;
 #[derive(Clone)]
 pub struct Shared(pub Rc<RefCell<World>>);
 
+/// What a world came to, or many of them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Ending {
+    pub dispensed: u64,
+    pub power_cuts: u64,
+    pub merchant_cuts: u64,
+    /// Steps of input and output at which the power could have gone.
+    pub kiosk_steps: u64,
+    pub merchant_steps: u64,
+    /// The longest that a payment has waited for its goods, in milliseconds.
+    pub slowest: u64,
+    pub trace: u64,
+}
+
+impl AddAssign for Ending {
+    fn add_assign(&mut self, other: Ending) {
+        self.dispensed += other.dispensed;
+        self.power_cuts += other.power_cuts;
+        self.merchant_cuts += other.merchant_cuts;
+        self.kiosk_steps += other.kiosk_steps;
+        self.merchant_steps += other.merchant_steps;
+        self.slowest = self.slowest.max(other.slowest);
+        self.trace = self.trace.rotate_left(1) ^ other.trace;
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} dispensed, {} power cuts at the kiosk and {} at the merchant",
+            self.dispensed, self.power_cuts, self.merchant_cuts
+        )
+    }
+}
+
+/// What this thread, or this process, has worked so far.
+pub fn cpu_seconds(clock: ClockId) -> f64 {
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Lives through a story. What kind of story it was is told if it fails.
+pub fn live(name: &str, story: &Story) -> Ending {
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        let shared = Shared(Rc::new(RefCell::new(World::new(story))));
+        shared.lives();
+        shared.0.borrow_mut().ending()
+    }));
+    lived.unwrap_or_else(|payload| {
+        eprintln!("the story was: {name}");
+        resume_unwind(payload)
+    })
+}
+
 impl World {
-    pub fn new(seed: u64, faults: Faults, plans: &[Plan]) -> World {
+    fn new(story: &Story) -> World {
+        let name: KioskName = "kiosk-1".parse().expect("a name");
+        let mut store = books::new(story.books, name);
+        store.cut_at(story.merchant_cut);
         let mut world = World {
             now: 0,
-            end: 0,
-            dice: Dice::new(seed),
-            faults,
-            books: MemoryBooks::default(),
+            end: u64::MAX,
+            dice: Dice::new(story.seed),
+            faults: story.faults,
             oracle: Oracle::default(),
-            disk: Vec::new(),
-            keys: VecDeque::new(),
-            name: "kiosk-1".parse().expect("a name"),
-            platform: HashMap::new(),
-            codes: Vec::new(),
-            partition_until: 0,
-            steps: 0,
-            cuts: Vec::new(),
-            torn: Torn::Kept,
-            boots: 0,
-            visits: 0,
-            plans: plans.iter().copied().collect(),
-            plan: None,
-            transactions: 0,
+            trace: 0xcbf2_9ce4_8422_2325,
+            tells: story.tells,
             queue: BTreeMap::new(),
             order_of_events: 0,
-            trace: 0xcbf2_9ce4_8422_2325,
-            tells: false,
+            is_healed: false,
+            disk: Disk::default(),
+            keys: VecDeque::new(),
+            steps: 0,
+            cuts: story.cuts.clone(),
+            torn: story.torn,
+            boots: 0,
+            shares_power: story.shares_power,
+            selling: None,
+            plans: story.visits.clone(),
+            visits: Vec::new(),
+            orders: HashMap::new(),
+            told: Vec::new(),
+            twists: story.twists.clone(),
+            counts: [0; 8],
+            partition: Partition {
+                from: story.partition.unwrap_or_default().0,
+                until: story.partition.unwrap_or_default().1,
+                spares: None,
+            },
+            poll_waits: story.poll_waits,
+            store,
+            keys_of_merchant: SignKey::new(platform::KEY).into_iter().collect(),
+            merchant_is_up: true,
+            merchant_cuts: 0,
+            commits: 0,
+            sweep_every: story.sweep_every,
+            sweep_is_due: false,
         };
-        // Each visit has its time; after the last, all heals, and four hours pass.
-        let visits = plans.len() as u64;
-        for visit in 0..visits {
-            world.at(2_000 + visit * 400_000, Happening::Visit);
+        world.disk.lies = story.disk_lies;
+        if story.aged {
+            world.disk.content = crate::kiosk::aged_journal();
         }
-        world.end = visits * 400_000 + 4 * 3600 * 1000;
-        world.at(1000, Happening::Sweep);
+        world.after(2_000, Happening::Visit { nth: 0 });
         world
     }
 
-    pub fn at(&mut self, time: u64, happening: Happening) {
+    pub fn after(&mut self, millis: u64, happening: Happening) {
         self.order_of_events += 1;
-        self.queue.insert((time, self.order_of_events), happening);
+        self.queue
+            .insert((self.now + millis, self.order_of_events), happening);
     }
 
     /// What happened goes into the trace: the same seed must leave the same.
-    pub fn note(&mut self, what: &str) {
+    pub fn note(&mut self, what: &str, number: u64) {
         if self.tells {
-            println!("{:>9} ms: {what}", self.now);
+            println!("{:>12.3} s  {what} {number}", self.now as f64 / 1000.0);
         }
-        for byte in what.bytes().chain(self.now.to_le_bytes()) {
-            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn is_healed(&self) -> bool {
-        self.visits >= 1 && self.plans.is_empty() && self.now + 3 * 3600 * 1000 > self.end
+        let mut mix = |byte: u64| {
+            self.trace = (self.trace ^ byte)
+                .wrapping_mul(0x0100_0000_01b3)
+                .rotate_left(23);
+        };
+        what.bytes().for_each(|byte| mix(u64::from(byte)));
+        mix(number);
+        mix(self.now);
     }
 
     /// Whether a fault happens that comes so many times in a thousand.
     pub fn fails(&mut self, in_thousand: u64) -> bool {
-        in_thousand > 0 && self.dice.chance(in_thousand) && !self.is_healed()
-    }
-
-    pub fn is_cut_off(&self) -> bool {
-        self.now < self.partition_until
+        in_thousand > 0 && !self.is_healed && self.dice.chance(in_thousand)
     }
 
     /// When the next thing happens.
@@ -245,213 +284,261 @@ impl World {
             self.happens(happening);
         }
         self.now = self.now.max(until);
-        self.books.now = self.now as i64;
     }
 
     fn happens(&mut self, happening: Happening) {
-        self.books.now = self.now as i64;
         match happening {
-            Happening::Visit => {
-                self.visits += 1;
-                self.plan = self.plans.pop_front();
-                self.codes.clear();
-                self.note("visit");
-                if self.fails(self.faults.partition) {
-                    self.partition_until = self.now + self.dice.within(1_000, 300_000);
-                }
-                let mut moment = self.now;
-                for key in "C3.50#".chars() {
-                    moment += self.dice.within(200, 900);
-                    self.at(moment, Happening::Key(key));
-                }
+            Happening::Visit { nth } if nth == self.visits.len() => self.visit(),
+            Happening::Visit { .. } => {}
+            Happening::Key(key) => self.press(key),
+            Happening::Pays {
+                nth,
+                newest,
+                total,
+                succeeds,
+            } => {
+                self.pays(nth, newest, total, succeeds);
             }
-            Happening::Key(key) => self.keys.extend(Key::from_char(key)),
-            Happening::Pays { newest, total } => self.pays(newest, total),
-            Happening::Notifies { payment, attempt } => self.notifies(payment, attempt),
-            Happening::Request(request) => {
-                self.note("a straggler");
-                drop(request.serve(self));
+            Happening::Notifies { told, attempt } => self.notifies(told, attempt),
+            Happening::Request(question) => {
+                self.note("straggler", 0);
+                self.merchant_answers(&question);
             }
+            Happening::Rival => self.rival(),
             Happening::Sweep => {
-                let swept = requests::sweep(&mut self.books, CLAIM_TIME).expect("memory");
-                if !swept.is_empty() {
-                    self.note("swept");
-                }
-                self.at(self.now + SWEEP_EVERY, Happening::Sweep);
-            }
-        }
-        self.oracle.look(&self.books);
-    }
-
-    /// The code of a sale is shown: the customer does what was planned.
-    pub fn shows(&mut self, order: OrderNo) {
-        if self.codes.contains(&order) {
-            return;
-        }
-        self.codes.push(order);
-        let Some(plan) = self.plan.filter(|_| self.codes.len() == 1) else {
-            return;
-        };
-        let soon = self.now + self.dice.within(1_500, 20_000);
-        let pays = |newest| Happening::Pays { newest, total: 350 };
-        match plan {
-            Plan::PaysAtOnce => self.at(soon, pays(false)),
-            Plan::PaysLate => self.at(
-                self.now + self.dice.clone().within(60_000, 119_000),
-                pays(false),
-            ),
-            Plan::NeverPays => {}
-            Plan::Cancels => self.at(soon, Happening::Key('C')),
-            Plan::PaysTheOlder | Plan::PaysTheNewer | Plan::PaysBoth => {
-                self.at(self.now + 1_000, Happening::Key('R'));
-                let later = soon + 2_000;
-                if plan != Plan::PaysTheNewer {
-                    self.at(later, pays(false));
-                }
-                if plan != Plan::PaysTheOlder {
-                    self.at(later + 10, pays(true));
+                self.sweep_is_due = false;
+                if self.merchant_is_up && self.store.is_live() {
+                    self.commits(&[Question::Sweep]);
+                    self.sweeps();
                 }
             }
-            Plan::PaysTwice => {
-                self.at(soon, pays(false));
-                self.at(soon + 5, pays(false));
-            }
-            Plan::PaysAtTheClose => {
-                self.at(soon, Happening::Key('C'));
-                let moment = soon + self.dice.within(0, 60);
-                self.at(moment, pays(false));
-            }
-            Plan::PaysAfterLeaving => {
-                self.at(soon, Happening::Key('C'));
-                self.at(soon + self.dice.clone().within(5_000, 200_000), pays(false));
-            }
-            Plan::PaysTooMuch => self.at(
-                soon,
-                Happening::Pays {
-                    newest: false,
-                    total: 351,
-                },
-            ),
-            Plan::PaysAtTheEnd => {
-                let moment = self.now + 119_900 + self.dice.within(0, 200);
-                self.at(moment, pays(false));
+            Happening::MerchantStarts => self.merchant_starts(),
+            Happening::Heals => {
+                self.note("heals", 0);
+                self.is_healed = true;
+                self.partition = Partition::default();
+                self.twists.clear();
+                self.end = self.now + FOUR_HOURS;
             }
         }
     }
 
-    fn pays(&mut self, newest: bool, total: u64) {
-        let code = if newest {
-            self.codes.last()
-        } else {
-            self.codes.first()
-        };
-        let Some(order) = code
-            .copied()
-            .filter(|order| self.platform.contains_key(order))
-        else {
+    /// A kiosk with our name and token, who knows why: it claims, and dispenses if it may.
+    fn rival(&mut self) {
+        let Some((sale, total)) = self.selling else {
             return;
         };
-        self.transactions += 1;
-        let transaction = TransactionId::new(&format!("T{}", self.transactions)).expect("a name");
-        let payment = Payment {
-            transaction,
-            order,
-            total,
-            trade_type: None,
-            time_end: None,
-        };
-        self.note("pays");
-        self.oracle.paid(transaction, order, total);
-        let delay = match self.fails(self.faults.slow_notification) {
-            true => self.dice.within(60_000, 3 * 3600 * 1000),
-            false => self.dice.within(50, 1500),
-        };
-        self.at(
-            self.now + delay,
-            Happening::Notifies {
-                payment,
-                attempt: 0,
-            },
-        );
+        let claim = ClaimId::from_random(u128::from(self.dice.draw()));
+        let question = Question::Claim(sale, claim);
+        let answer = self.merchant_answers(&question);
+        let is_refused = matches!(answer, Some(Reply::Sale(None | Some(Err(_)))));
+        // It may also have been granted, and the power gone before the answer.
+        self.oracle.rival_was_granted |= !is_refused;
+        if let Some(Reply::Sale(Some(Ok(())))) = answer {
+            self.note("rival", 0);
+            let held = self.held(sale);
+            self.oracle.pulses(self.now, sale, total, held);
+        }
     }
 
-    fn notifies(&mut self, payment: Payment, attempt: usize) {
-        if self.fails(self.faults.doubling) {
-            let again = payment.clone();
-            let soon = self.now + self.dice.within(0, 2000);
-            self.at(
-                soon,
-                Happening::Notifies {
-                    payment: again,
-                    attempt: RETRIES.len(),
-                },
-            );
+    /// What the network does to the next message of this kind.
+    pub fn fate(&mut self, message: Message) -> Fate {
+        let count = &mut self.counts[message as usize];
+        *count += 1;
+        let nth = *count;
+        let is_meant =
+            |twist: &&Twist| twist.message == message && (twist.nth == nth || twist.nth == 0);
+        if let Some(twist) = self.twists.iter().find(is_meant) {
+            return twist.fate;
         }
-        let arrives = !self.is_cut_off() && !self.fails(self.faults.loss);
-        let mut success = false;
-        if arrives {
-            let verdict = requests::pay(&mut self.books, &payment, b"").expect("memory");
-            success = verdict.is_success();
-            self.note("notified");
-            self.oracle.notified(&payment, success);
-            // The answer may be lost.
-            success &= !self.fails(self.faults.loss);
+        let faults = self.faults;
+        let is_lost = self.partition.cuts_off(self.now, message) || self.fails(faults.loss / 2);
+        match () {
+            () if is_lost => Fate::Lost,
+            () if self.fails(faults.loss / 2) => Fate::AnswerLost,
+            () if self.fails(faults.garbling) => Fate::Garbled,
+            () if self.fails(faults.straggling) => {
+                // Often about as long as a claim has time.
+                let around = self.dice.pick(&[(5_000, 400_000), (100_000, 140_000)]);
+                Fate::Straggles(self.dice.within(around.0, around.1))
+            }
+            () if self.fails(faults.doubling) => {
+                let later = self.dice.pick(&[0, 1, 300, 20_000, 130_000]);
+                Fate::Doubled(later)
+            }
+            () => Fate::Arrives,
         }
-        if let Some(wait) = RETRIES.get(attempt).filter(|_| !success) {
-            let attempt = attempt + 1;
-            self.at(
-                self.now + wait * 1000,
-                Happening::Notifies { payment, attempt },
-            );
+    }
+
+    /// What the merchant answers a kiosk; `None` where nothing comes back.
+    pub fn merchant_answers(&mut self, question: &Question) -> Option<Reply> {
+        if !self.merchant_is_up {
+            return None;
+        }
+        if question.is_read() {
+            return Some(self.store.ask(self.now, question));
+        }
+        self.oracle.asked(question, &mut *self.store);
+        let (_, reply) = self.commits(std::slice::from_ref(question)).pop()?;
+        self.oracle
+            .answered(self.now, question, &reply, &mut *self.store);
+        Some(reply)
+    }
+
+    /// One commit of the merchant's; the answers that leave.
+    pub fn commits(&mut self, questions: &[Question]) -> Vec<(usize, Reply)> {
+        let mut replies = Vec::new();
+        if questions.is_empty() || !self.merchant_is_up {
+            return replies;
+        }
+        if self.fails(self.faults.merchant_cut) {
+            let step = self.store.steps() + self.dice.within(1, 12);
+            self.store.cut_at(Some(step));
+        }
+        let answer = &mut |place, reply| replies.push((place, reply));
+        let committed = self.store.commit(self.now, questions, answer);
+        self.commits += 1;
+        match committed {
+            Ok(()) => {
+                self.oracle.look(self.now, &mut *self.store);
+                self.sweeps();
+            }
+            Err(books::Died) => self.merchant_dies(),
+        }
+        replies
+    }
+
+    fn sweeps(&mut self) {
+        if !self.sweep_is_due {
+            self.sweep_is_due = true;
+            self.after(self.sweep_every, Happening::Sweep);
+        }
+    }
+
+    fn merchant_dies(&mut self) {
+        self.note("the merchant's power goes", self.store.steps());
+        self.merchant_is_up = false;
+        self.merchant_cuts += 1;
+        let off = self.dice.within(2_000, 60_000);
+        self.after(off, Happening::MerchantStarts);
+    }
+
+    fn merchant_starts(&mut self) {
+        if self.merchant_is_up {
+            return;
+        }
+        self.note("the merchant starts", 0);
+        self.store.restart(self.torn, &mut self.dice);
+        self.merchant_is_up = true;
+        self.commits += 1;
+        self.oracle.restarted(self.now, &mut *self.store);
+        self.sweeps();
+    }
+
+    /// What the books hold of a sale, while there is anybody to ask.
+    pub fn held(&mut self, sale: SaleId) -> Option<books::Held> {
+        if !self.merchant_is_up {
+            return None;
+        }
+        Some(
+            self.store
+                .sale(sale)
+                .expect("the kiosk asks only about what it has registered"),
+        )
+    }
+
+    /// The kiosk's power is off for a while, and its disk may not be what it was.
+    fn kiosk_is_off(&mut self) {
+        self.note("power cut", self.steps);
+        let is_honest = self.disk.loses_power(self.torn, &mut self.dice);
+        let rots = self.fails(self.faults.rot) && self.disk.rots(&mut self.dice);
+        let is_put_back = self.fails(self.faults.restored) && self.disk.is_put_back();
+        self.oracle.disk_is_dishonest |= !is_honest || rots || is_put_back;
+        self.keys.clear();
+        if self.shares_power && self.merchant_is_up {
+            self.merchant_dies();
+        }
+        // Nobody puts in another disk in two minutes.
+        let off = match is_put_back {
+            true => self.dice.within(200_000, 3_600_000),
+            false => self.dice.within(15_000, 60_000),
+        };
+        let until = self.now + off;
+        self.passes(until);
+    }
+
+    fn ending(&mut self) -> Ending {
+        let was_cut = self.boots > 1;
+        self.oracle.at_the_end(self.now, &mut *self.store, was_cut);
+        Ending {
+            dispensed: self.oracle.dispensed(),
+            power_cuts: self.boots - 1,
+            merchant_cuts: self.merchant_cuts,
+            kiosk_steps: self.steps,
+            merchant_steps: self.store.steps(),
+            slowest: self.oracle.slowest,
+            trace: self.trace,
         }
     }
 }
 
 impl Clock for Shared {
-    fn now(&self) -> selpay_kiosk::kiosk::machine::instant::Instant {
-        selpay_kiosk::kiosk::machine::instant::Instant::from_millis(self.0.borrow().now)
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.0.borrow().now)
     }
 }
 
 impl Shared {
     /// Lives through the whole story: the kiosk is switched on again after each power cut.
-    pub fn lives(&self) {
+    fn lives(&self) {
         while self.0.borrow().now < self.0.borrow().end {
             match catch_unwind(AssertUnwindSafe(|| self.boots())) {
                 Ok(()) => {}
-                Err(payload) if payload.is::<PowerCut>() => {
-                    let mut world = self.0.borrow_mut();
-                    world.note("power cut");
-                    world.keys.clear();
-                    let off = world.dice.within(15_000, 60_000);
-                    let until = world.now + off;
-                    world.passes(until);
-                }
+                Err(payload) if payload.is::<PowerCut>() => self.0.borrow_mut().kiosk_is_off(),
                 Err(payload) => resume_unwind(payload),
             }
         }
-        let world = self.0.borrow();
-        world.oracle.at_the_end(&world.books, world.boots);
     }
 
     fn boots(&self) {
-        self.0.borrow_mut().boots += 1;
+        let is_lying = {
+            let mut world = self.0.borrow_mut();
+            world.boots += 1;
+            world.disk.lies
+        };
         let settings = Settings {
             max_total: Fen::MAX,
             unit: None,
-            pay_time: std::time::Duration::from_secs(120),
+            pay_time: Duration::from_secs(120),
             language: Language::En,
-            resumes_claims: true,
+            resumes_claims: !is_lying,
         };
-        let (mut journal, records) = Journal::open(Disk(self.clone())).expect("this disk reads");
-        let (machine, first) = match records {
-            Ok(records) => Machine::resume(settings, self.now(), records).expect("possible"),
-            Err(damaged) => panic!("{damaged}: no power cut may do that"),
-        };
-        self.runs(machine, first, &mut journal);
+        let disk = KioskDisk(self.clone());
+        let (mut journal, records) = Journal::open(disk).expect("this disk reads");
+        let resumed = records
+            .map_err(|damaged| damaged.to_string())
+            .and_then(|records| {
+                let resumed = Machine::resume(settings, self.now(), records);
+                resumed.map_err(|contradiction| contradiction.to_string())
+            });
+        match resumed {
+            Ok((machine, first)) => self.runs(machine, first, &mut journal),
+            Err(damage) => {
+                let mut world = self.0.borrow_mut();
+                assert!(
+                    world.oracle.disk_is_dishonest,
+                    "{damage}: no power cut may do that"
+                );
+                world.note("damaged", 0);
+                // It says so and sells nothing, until somebody comes and moves the journal away.
+                let until = world.now + 3_600_000;
+                world.passes(until);
+                world.disk.is_emptied();
+            }
+        }
     }
 
-    fn runs(&self, machine: Machine, first: Effects, journal: &mut Journal<Disk>) {
+    fn runs(&self, machine: Machine, first: Effects, journal: &mut Journal<KioskDisk>) {
         let hardware = || Hardware::of(self);
         let dice = self.clone();
         let mut random = move || {
@@ -467,10 +554,15 @@ impl Shared {
             journal,
             merchant: &mut hardware(),
             platform: &mut hardware(),
+            // Nothing here needs a loop that turns for nothing: time goes from one event to the next.
+            pace: Pace {
+                idle: Duration::from_secs(3600),
+                countdown: Duration::from_secs(30),
+            },
             alive: &mut |_| {},
             witness: &mut |_, happening| {
-                if let Happens::Effect(Effect::Report { sale, outcome, .. }) = happening {
-                    self.0.borrow_mut().oracle.tells(*sale, *outcome);
+                if let Happens::Effect(effect) = happening {
+                    self.0.borrow_mut().witnesses(effect);
                 }
             },
         };
@@ -478,7 +570,7 @@ impl Shared {
         Runner::new(machine, first, ports).run(&is_over);
     }
 
-    /// A step of input or output: here the power may go.
+    /// A step of the kiosk's input or output: whether the power goes.
     pub fn steps(&self) -> bool {
         let mut world = self.0.borrow_mut();
         world.steps += 1;
@@ -493,17 +585,37 @@ impl Shared {
 
     pub fn shown(&self, screen: &Screen) {
         let mut world = self.0.borrow_mut();
-        world.note(screen.name());
+        world.note(screen.name(), 0);
         let until = world.now + 20;
         world.passes(until);
-        match screen {
-            Screen::Pay { order, .. } => world.shows(*order),
-            Screen::ThankYou { .. } => world.oracle.thanks(),
+        let World {
+            oracle,
+            store,
+            merchant_is_up,
+            ..
+        } = &mut *world;
+        oracle.shows(screen, |sale| {
+            if *merchant_is_up {
+                store.sale(sale)
+            } else {
+                None
+            }
+        });
+        world.seen(screen);
+    }
+}
+
+impl World {
+    /// What the kiosk is about to do.
+    fn witnesses(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Register { sale, total, .. } => {
+                self.selling = Some((*sale, *total));
+                self.oracle.concerns(*sale);
+            }
+            Effect::Claim { sale, .. } => self.oracle.concerns(*sale),
+            Effect::Report { sale, outcome, .. } => self.oracle.reports(*sale, *outcome),
             _ => {}
         }
-    }
-
-    pub fn url() -> ScanUrl {
-        ScanUrl::new("https://up.selpay.cn/#/pages/rt/index?appKey=k&no=n").expect("an address")
     }
 }

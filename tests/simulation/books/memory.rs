@@ -1,4 +1,4 @@
-//! The books in memory: the same requests, the same ledger, no database. A commit is never lost here.
+//! The books in memory: the same requests, the same ledger, no database. A commit is made or not made, never torn.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +7,42 @@ use selpay_kiosk::merchant::ledger::{Booked, Change, Disposition, Sale, Time};
 use selpay_kiosk::merchant::store::requests::Books;
 use selpay_kiosk::sale::SaleStatus;
 
+use super::{Died, Held, Question, Reply, Stands, Store};
+use crate::dice::Dice;
+use crate::story::Torn;
+
 #[derive(Default)]
-pub struct MemoryBooks {
-    pub now: i64,
-    pub sales: BTreeMap<SaleId, Sale>,
+struct MemoryBooks {
+    now: i64,
+    sales: BTreeMap<SaleId, Sale>,
     orders: BTreeMap<OrderNo, SaleId>,
-    /// Each payment with everything that has become of it, the last of which counts.
-    pub payments: BTreeMap<TransactionId, (Booked, Vec<Disposition>)>,
+    payments: BTreeMap<TransactionId, Booked>,
+    /// Everything that has become of payments, oldest first.
+    lines: Vec<(TransactionId, Disposition)>,
     /// The sales that have not ended: all others are history.
     live: Vec<SaleId>,
 }
 
 /// A change did not find what it was decided on.
-#[derive(Debug)]
-pub struct Void;
+type Void = rusqlite::Error;
+const VOID: Void = rusqlite::Error::StatementChangedRows(0);
 
 impl MemoryBooks {
     fn standing(&mut self, sale: SaleId, from: SaleStatus) -> Result<&mut Sale, Void> {
-        let sale = self.sales.get_mut(&sale).ok_or(Void)?;
+        let sale = self.sales.get_mut(&sale).ok_or(VOID)?;
         if sale.status == from {
             Ok(sale)
         } else {
-            Err(Void)
+            Err(VOID)
         }
     }
 
     fn dispose(&mut self, transaction: TransactionId, to: Disposition) -> Result<(), Void> {
-        let (booked, history) = self.payments.get_mut(&transaction).ok_or(Void)?;
+        let booked = self.payments.get_mut(&transaction).ok_or(VOID)?;
         booked.disposition = to;
-        history.push(to);
+        self.lines.push((transaction, to));
         for sale in self.live.iter().chain(self.orders.get(&booked.order)) {
-            let sale = self.sales.get_mut(sale).ok_or(Void)?;
+            let sale = self.sales.get_mut(sale).ok_or(VOID)?;
             if sale.paid.is_some_and(|(paid_by, _)| paid_by == transaction) {
                 sale.disposition = Some(to);
             }
@@ -63,14 +68,14 @@ impl MemoryBooks {
                 self.live.push(*sale);
                 match self.sales.insert(*sale, new) {
                     None => Ok(()),
-                    Some(_) => Err(Void),
+                    Some(_) => Err(VOID),
                 }
             }
             Change::NewOrder { order, sale } => {
-                self.sales.get_mut(sale).ok_or(Void)?.orders.push(*order);
+                self.sales.get_mut(sale).ok_or(VOID)?.orders.push(*order);
                 match self.orders.insert(*order, *sale) {
                     None => Ok(()),
-                    Some(_) => Err(Void),
+                    Some(_) => Err(VOID),
                 }
             }
             Change::NewPayment {
@@ -83,10 +88,10 @@ impl MemoryBooks {
                     total: payment.total,
                     disposition: *disposition,
                 };
-                let entry = (booked, vec![*disposition]);
-                match self.payments.insert(payment.transaction, entry) {
+                self.lines.push((payment.transaction, *disposition));
+                match self.payments.insert(payment.transaction, booked) {
                     None => Ok(()),
-                    Some(_) => Err(Void),
+                    Some(_) => Err(VOID),
                 }
             }
             Change::Disposed { transaction, to } => self.dispose(*transaction, *to),
@@ -94,7 +99,7 @@ impl MemoryBooks {
                 let disposition = self
                     .payments
                     .get(transaction)
-                    .map(|(booked, _)| booked.disposition);
+                    .map(|booked| booked.disposition);
                 let sale = self.standing(*sale, SaleStatus::Open)?;
                 sale.status = SaleStatus::Paid;
                 sale.paid = Some((*transaction, now));
@@ -148,18 +153,15 @@ impl Books for MemoryBooks {
     }
 
     fn payment(&self, transaction: TransactionId) -> Result<Option<Booked>, Void> {
-        Ok(self
-            .payments
-            .get(&transaction)
-            .map(|(booked, _)| booked.clone()))
+        Ok(self.payments.get(&transaction).cloned())
     }
 
     fn payments_of(&self, order: OrderNo) -> Result<Vec<Booked>, Void> {
         let on_it = self
             .payments
             .values()
-            .filter(|(booked, _)| booked.order == order);
-        Ok(on_it.map(|(booked, _)| booked.clone()).collect())
+            .filter(|booked| booked.order == order);
+        Ok(on_it.cloned().collect())
     }
 
     fn live(&self, kiosk: KioskName) -> Result<Vec<Sale>, Void> {
@@ -179,5 +181,116 @@ impl Books for MemoryBooks {
 
     fn make(&mut self, changes: &[Change], _body: &[u8]) -> Result<(), Void> {
         changes.iter().try_for_each(|change| self.make_one(change))
+    }
+}
+
+/// The books, and the power that may go before a commit or behind it.
+pub struct MemoryStore {
+    kiosk: KioskName,
+    books: MemoryBooks,
+    steps: u64,
+    cut_at: Option<u64>,
+    died: bool,
+}
+
+impl MemoryStore {
+    pub fn new(kiosk: KioskName) -> MemoryStore {
+        MemoryStore {
+            kiosk,
+            books: MemoryBooks::default(),
+            steps: 0,
+            cut_at: None,
+            died: false,
+        }
+    }
+
+    fn step(&mut self) -> Result<(), Died> {
+        self.steps += 1;
+        self.died |= self.cut_at.is_some_and(|cut_at| self.steps >= cut_at);
+        if self.died { Err(Died) } else { Ok(()) }
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(
+        &mut self,
+        now: u64,
+        questions: &[Question],
+        answer: &mut dyn FnMut(usize, Reply),
+    ) -> Result<(), Died> {
+        self.step()?;
+        self.books.now = now as i64;
+        let replies: Vec<Reply> = questions
+            .iter()
+            .map(|question| {
+                let reply = question.answer(self.kiosk, &mut self.books);
+                reply.unwrap_or(Reply::Unavailable)
+            })
+            .collect();
+        self.step()?;
+        for (place, reply) in replies.into_iter().enumerate() {
+            answer(place, reply);
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, now: u64, question: &Question) -> Reply {
+        self.books.now = now as i64;
+        let reply = question.answer(self.kiosk, &mut self.books);
+        reply.unwrap_or(Reply::Unavailable)
+    }
+
+    fn is_live(&mut self) -> bool {
+        !self.books.live.is_empty()
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn cut_at(&mut self, step: Option<u64>) {
+        self.cut_at = step;
+    }
+
+    fn restart(&mut self, _: Torn, _: &mut Dice) {
+        self.cut_at = None;
+        self.died = false;
+    }
+
+    fn lines(&mut self, from: usize, line: &mut dyn FnMut(TransactionId, Stands)) {
+        for (transaction, disposition) in &self.books.lines[from..] {
+            let (state, reason) = disposition.words();
+            line(*transaction, Stands::read(state, reason));
+        }
+    }
+
+    fn sale(&mut self, sale: SaleId) -> Option<Held> {
+        self.books.sales.get(&sale).map(held)
+    }
+
+    fn sales(&mut self) -> Vec<(SaleId, Held)> {
+        let sales = self.books.sales.iter();
+        sales.map(|(id, sale)| (*id, held(sale))).collect()
+    }
+
+    fn payments(&mut self) -> Vec<(TransactionId, OrderNo, u64)> {
+        let payments = self.books.payments.values();
+        payments
+            .map(|booked| (booked.transaction, booked.order, booked.total))
+            .collect()
+    }
+
+    fn balance(&mut self) -> Option<(bool, u64)> {
+        None
+    }
+}
+
+fn held(sale: &Sale) -> Held {
+    Held {
+        status: sale.status,
+        total: u64::from(sale.total.get()),
+        orders: sale.orders.clone(),
+        paid_by: sale.paid.map(|(transaction, _)| transaction),
+        claim: sale.claim.map(|(claim, _)| claim),
     }
 }

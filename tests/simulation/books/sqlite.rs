@@ -1,0 +1,212 @@
+//! The books in SQLite: the product's own schema, settings, requests and group commit, on this thread, over a disk that
+//! loses power.
+
+use std::cell::OnceCell;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::mpsc;
+
+use rusqlite::{Connection, Row};
+use selpay_kiosk::ids::{KioskName, OrderNo, SaleId, TransactionId};
+use selpay_kiosk::merchant::ledger::Time;
+use selpay_kiosk::merchant::store::group_commit::{commit_together, job};
+use selpay_kiosk::merchant::store::sqlite::{NotUsable, SqliteBooks, open_to_write};
+use selpay_kiosk::merchant::store::{reports, requests};
+use selpay_kiosk::sale::SaleStatus;
+
+use super::{CLAIM_TIME, Died, Held, Question, Reply, Stands, Store, vfs};
+use crate::dice::Dice;
+use crate::story::Torn;
+
+pub struct SqliteStore {
+    kiosk: KioskName,
+    /// None while the power is off.
+    connection: Option<Connection>,
+}
+
+impl SqliteStore {
+    pub fn new(kiosk: KioskName) -> SqliteStore {
+        thread_local! {
+            static BEGUN: OnceCell<vfs::Image> = const { OnceCell::new() };
+        }
+        BEGUN.with(|begun| vfs::new_disk(begun.get_or_init(begun_books)));
+        let connection = Some(open().expect("they were begun"));
+        vfs::count_from_here();
+        SqliteStore { kiosk, connection }
+    }
+
+    fn connection(&self) -> &Connection {
+        self.connection
+            .as_ref()
+            .expect("the merchant is asked only while its power is on")
+    }
+}
+
+/// Opens the books as the merchant's server does when it starts.
+fn open() -> Result<Connection, NotUsable> {
+    let address = vfs::address("books.db");
+    open_to_write(Path::new(&address))
+}
+
+/// Books in which nothing stands yet: every story begins with them.
+fn begun_books() -> vfs::Image {
+    vfs::new_disk(&Vec::new());
+    drop(open().expect("a disk without faults"));
+    vfs::image()
+}
+
+/// Begins books, and the power goes at this step; whether there was such a step. They are begun in the end.
+pub fn begins(cut: u64, torn: Torn) -> bool {
+    vfs::new_disk(&Vec::new());
+    vfs::cut_at(Some(cut));
+    let begun = open();
+    let was_cut = vfs::has_died();
+    assert_eq!(begun.is_err(), was_cut, "it fails only with the power");
+    drop(begun);
+    vfs::restart(torn, &mut Dice::new(cut));
+    open().expect("no power cut may damage the books");
+    was_cut
+}
+
+impl Store for SqliteStore {
+    fn commit(
+        &mut self,
+        now: u64,
+        questions: &[Question],
+        answer: &mut dyn FnMut(usize, Reply),
+    ) -> Result<(), Died> {
+        if let [Question::Sweep] = questions {
+            // As the server does: almost always there is nothing to do, and that costs no commit.
+            let (connection, now) = (self.connection(), Time(now as i64));
+            let books = SqliteBooks { connection, now };
+            if requests::overdue(&books, CLAIM_TIME)
+                .expect("it reads")
+                .is_empty()
+            {
+                return Ok(());
+            }
+        }
+        let (sender, replies) = mpsc::channel();
+        let jobs = questions.iter().enumerate().map(|(place, question)| {
+            let (question, kiosk, sender) = (question.clone(), self.kiosk, sender.clone());
+            let now = Time(now as i64);
+            job(
+                move |connection| question.answer(kiosk, &mut SqliteBooks { connection, now }),
+                move |reply| {
+                    let reply = reply.unwrap_or(Reply::Unavailable);
+                    // The receiver is below, on this thread.
+                    let _ = sender.send((place, reply));
+                },
+            )
+        });
+        let committed = commit_together(self.connection(), jobs);
+        for (place, reply) in replies.try_iter() {
+            answer(place, reply);
+        }
+        if vfs::has_died() {
+            self.connection = None;
+            return Err(Died);
+        }
+        committed.expect("this disk fails only with the power");
+        Ok(())
+    }
+
+    fn ask(&mut self, now: u64, question: &Question) -> Reply {
+        let now = Time(now as i64);
+        let connection = self.connection();
+        let reply = question.answer(self.kiosk, &mut SqliteBooks { connection, now });
+        reply.expect("reading does not fail")
+    }
+
+    fn is_live(&mut self) -> bool {
+        const LIVE: &str =
+            "SELECT EXISTS (SELECT 1 FROM sales WHERE status IN ('open', 'paid', 'claimed'))";
+        let mut statement = self.connection().prepare_cached(LIVE).expect("SQL");
+        statement
+            .query_row([], |row| row.get(0))
+            .expect("an answer")
+    }
+
+    fn steps(&self) -> u64 {
+        vfs::steps()
+    }
+
+    fn cut_at(&mut self, step: Option<u64>) {
+        vfs::cut_at(step);
+    }
+
+    fn restart(&mut self, torn: Torn, dice: &mut Dice) {
+        self.connection = None;
+        vfs::restart(torn, dice);
+        self.connection = Some(open().expect("no power cut may damage the books"));
+    }
+
+    fn lines(&mut self, from: usize, line: &mut dyn FnMut(TransactionId, Stands)) {
+        const LINES: &str =
+            "SELECT transaction_id, state, reason FROM dispositions WHERE line > ?1 ORDER BY line";
+        let mut statement = self.connection().prepare_cached(LINES).expect("SQL");
+        let mut rows = statement.query([from as i64]).expect("rows");
+        while let Some(row) = rows.next().expect("a row") {
+            let (state, reason): (String, String) =
+                (row.get(1).expect("a state"), row.get(2).expect("a reason"));
+            line(name(row, 0), Stands::read(&state, &reason));
+        }
+    }
+
+    fn sale(&mut self, sale: SaleId) -> Option<Held> {
+        let sql = format!("{SALES} WHERE s.sale = ?1");
+        let mut statement = self.connection().prepare_cached(&sql).expect("SQL");
+        let mut rows = statement.query([sale.as_str()]).expect("rows");
+        rows.next().expect("a row").map(held)
+    }
+
+    fn sales(&mut self) -> Vec<(SaleId, Held)> {
+        let mut statement = self.connection().prepare_cached(SALES).expect("SQL");
+        let sales = statement.query_map([], |row| Ok((name(row, 0), held(row))));
+        sales
+            .expect("rows")
+            .map(|sale| sale.expect("a row"))
+            .collect()
+    }
+
+    fn payments(&mut self) -> Vec<(TransactionId, OrderNo, u64)> {
+        const PAYMENTS: &str = "SELECT transaction_id, order_no, total FROM payments";
+        let mut statement = self.connection().prepare_cached(PAYMENTS).expect("SQL");
+        let read = |row: &Row<'_>| Ok((name(row, 0), name(row, 1), row.get::<_, i64>(2)? as u64));
+        let payments = statement.query_map([], read).expect("rows");
+        payments.map(|payment| payment.expect("a row")).collect()
+    }
+
+    fn balance(&mut self) -> Option<(bool, u64)> {
+        let balance = reports::balance(self.connection()).expect("a balance");
+        Some((balance.holds, balance.verified as u64))
+    }
+}
+
+const SALES: &str = "SELECT s.sale, s.status, s.total, s.paid_by, s.claim,
+    (SELECT group_concat(order_no, ' ') FROM orders o WHERE o.sale = s.sale) FROM sales s";
+
+fn held(row: &Row<'_>) -> Held {
+    let status: String = row.get(1).expect("a status");
+    let orders: Option<String> = row.get(5).expect("numbers");
+    Held {
+        status: SaleStatus::from_word(&status).expect("a status"),
+        total: row.get::<_, i64>(2).expect("a total") as u64,
+        paid_by: some_name(row, 3),
+        claim: some_name(row, 4),
+        orders: orders
+            .unwrap_or_default()
+            .split(' ')
+            .filter_map(OrderNo::new)
+            .collect(),
+    }
+}
+
+fn some_name<T: FromStr>(row: &Row<'_>, column: usize) -> Option<T> {
+    let text: Option<String> = row.get(column).expect("a text");
+    text.and_then(|text| text.parse().ok())
+}
+
+fn name<T: FromStr>(row: &Row<'_>, column: usize) -> T {
+    some_name(row, column).expect("the books hold a name")
+}
