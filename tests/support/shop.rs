@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::iter;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use selpay_kiosk::files;
@@ -35,6 +37,11 @@ pub struct Program {
 impl Program {
     /// Starts a server and waits until it says where it listens.
     pub fn serve(command: &mut Command) -> Program {
+        Program::try_serve(command).expect("it says where it listens")
+    }
+
+    /// The same, if it does not end before.
+    pub fn try_serve(command: &mut Command) -> Option<Program> {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -44,21 +51,27 @@ impl Program {
         BufReader::new(child.stdout.take().expect("piped"))
             .read_line(&mut line)
             .expect("a line");
-        let address = line
-            .trim()
-            .strip_prefix("listening on ")
-            .expect("where it listens")
-            .to_owned();
-        Program { child, address }
+        let address = line.trim().strip_prefix("listening on ").map(str::to_owned);
+        let Some(address) = address else {
+            child.wait().expect("waited for");
+            return None;
+        };
+        Some(Program { child, address })
     }
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
+    /// Whether it has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("asked").is_none()
+    }
+
     /// SIGKILL: no chance to tidy up.
     pub fn kill(&mut self) {
-        self.child.kill().expect("killed");
+        // It may have ended by itself.
+        let _ = self.child.kill();
         self.child.wait().expect("waited for");
     }
 
@@ -113,10 +126,33 @@ impl Shop {
         Shop { dir, merchant }
     }
 
-    /// Kills the merchant's server and starts it again, on another port.
+    /// Kills the merchant's server and starts it again, on another port unless it keeps its own.
     pub fn restart_merchant(&mut self) {
+        let is_up = self.restart_merchant_under(&[]);
+        assert!(is_up, "it says where it listens");
+    }
+
+    /// The same, with these words before its command; whether it listens.
+    pub fn restart_merchant_under(&mut self, words: &[String]) -> bool {
         self.merchant.kill();
-        self.merchant = serve_merchant(self.dir.path());
+        let merchant = Program::try_serve(&mut merchant_program(self.dir.path(), words));
+        let is_up = merchant.is_some();
+        self.merchant = merchant.unwrap_or_else(|| serve_merchant(self.dir.path()));
+        is_up
+    }
+
+    /// The merchant's server comes back to the same port from now on.
+    pub fn keep_port(&mut self) {
+        // Not one of those that the kernel gives to whoever connects: it could connect to itself.
+        static TAKEN: AtomicU16 = AtomicU16::new(0);
+        let first = 20_000 + std::process::id() as u16 % 10_000;
+        let mut ports = iter::repeat_with(|| first + TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+        let address = format!("127.0.0.1:{}", port.expect("one is free"));
+        let file = self.path("merchant.toml");
+        let config = fs::read_to_string(&file).expect("read");
+        fs::write(file, config.replace("127.0.0.1:0", &address)).expect("written");
+        self.restart_merchant();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -244,10 +280,21 @@ impl Shop {
         self.kiosk_of(platform, &self.merchant.url(""), lines)
     }
 
+    /// The same with these words before its command.
+    pub fn kiosk_under(&self, words: &[String], platform: &Program, lines: &str) -> Kiosk {
+        let merchant = self.merchant.url("");
+        let config = self.configure_kiosk(&platform.url("/prod-api"), &merchant, lines);
+        self.start_kiosk(under(words, env!("CARGO_BIN_EXE_kiosk")), config)
+    }
+
     /// The same with the merchant at another address.
     pub fn kiosk_of(&self, platform: &Program, merchant_url: &str, lines: &str) -> Kiosk {
         let config = self.configure_kiosk(&platform.url("/prod-api"), merchant_url, lines);
-        let mut child = kiosk_program()
+        self.start_kiosk(kiosk_program(), config)
+    }
+
+    fn start_kiosk(&self, mut program: Command, config: PathBuf) -> Kiosk {
+        let mut child = program
             .args(["run", "--log", "kiosk=debug", "--config"])
             .arg(config)
             .stdin(Stdio::piped())
@@ -273,12 +320,24 @@ pub fn kiosk_program() -> Command {
     program
 }
 
+/// A program, with these words before its command.
+fn under(words: &[String], program: &str) -> Command {
+    let mut words = words.iter().map(String::as_str).chain([program]);
+    let mut command = Command::new(words.next().expect("at least the program"));
+    command.args(words);
+    command
+}
+
+fn merchant_program(dir: &Path, words: &[String]) -> Command {
+    let mut program = under(words, env!("CARGO_BIN_EXE_merchant"));
+    program
+        .args(["serve", "--config"])
+        .arg(dir.join("merchant.toml"));
+    program
+}
+
 fn serve_merchant(dir: &Path) -> Program {
-    Program::serve(
-        Command::new(env!("CARGO_BIN_EXE_merchant"))
-            .args(["serve", "--config"])
-            .arg(dir.join("merchant.toml")),
-    )
+    Program::serve(&mut merchant_program(dir, &[]))
 }
 
 /// A kiosk on the bench.
@@ -295,6 +354,22 @@ impl Kiosk {
             .expect("open")
             .write_all(keys.as_bytes())
             .expect("the kiosk reads");
+    }
+
+    /// Types, if anybody reads it.
+    pub fn tries_to_type(&mut self, keys: &str) {
+        let _ = self.keys.as_mut().expect("open").write_all(keys.as_bytes());
+    }
+
+    /// Whether it has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("asked").is_none()
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("waited for");
     }
 
     /// No more keys: it ends once it is idle. Its exit status.
