@@ -32,10 +32,9 @@ impl Unusable {
     }
 }
 
-/// Reads a TOML file into its raw form.
-pub fn read_toml<T: DeserializeOwned>(file: &Path) -> Result<T, Unusable> {
-    let text = fs::read_to_string(file).map_err(|error| Unusable::new(file, error.to_string()))?;
-    parse_toml(file, &text)
+/// The text of a file.
+pub fn read_text(file: &Path) -> Result<String, Unusable> {
+    fs::read_to_string(file).map_err(|error| Unusable::new(file, error.to_string()))
 }
 
 /// Reads the text of a TOML file; `file` is only named in errors.

@@ -87,7 +87,12 @@ fn default_pay_seconds() -> u64 {
 impl Config {
     /// Reads and checks the file.
     pub fn load(file: &Path) -> Result<Config, Unusable> {
-        let raw: Raw = files::read_toml(file)?;
+        Config::parse(file, &files::read_text(file)?)
+    }
+
+    /// Checks a text as if it were that file's.
+    pub fn parse(file: &Path, text: &str) -> Result<Config, Unusable> {
+        let raw: Raw = files::parse_toml(file, text)?;
         let wrong = |field: &str, fix: String| Unusable::field(file, field, fix);
         if raw.app_key.is_empty() || !raw.app_key.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(wrong(

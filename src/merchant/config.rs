@@ -70,7 +70,12 @@ fn default_claim_seconds() -> u64 {
 impl Config {
     /// Reads and checks the file.
     pub fn load(file: &Path) -> Result<Config, Unusable> {
-        let raw: Raw = files::read_toml(file)?;
+        Config::parse(file, &files::read_text(file)?)
+    }
+
+    /// Checks a text as if it were that file's.
+    pub fn parse(file: &Path, text: &str) -> Result<Config, Unusable> {
+        let raw: Raw = files::parse_toml(file, text)?;
         let wrong = |field: &str, fix: &str| Unusable::field(file, field, fix);
         let database = match raw.database.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => files::beside(file, Path::new(path)),
@@ -106,6 +111,7 @@ impl Config {
             || !path.bytes().all(plain)
             || reserved.contains(&path)
             || path.starts_with("/v1/")
+            || path.starts_with("/payments/")
         {
             return Err(wrong(
                 "notify-path",

@@ -87,9 +87,7 @@ pub enum DispenserKind {
 impl BoardFile {
     /// Reads and checks the file.
     pub fn load(file: &Path) -> Result<BoardFile, Unusable> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Unusable::new(file, error.to_string()))?;
-        BoardFile::parse(file, &text)
+        BoardFile::parse(file, &files::read_text(file)?)
     }
 
     /// Checks a board file's text; `file` is where its paths are relative to.
