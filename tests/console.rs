@@ -68,7 +68,12 @@ fn a_refund_is_noted_with_two_clicks_and_only_by_a_form_of_ours() {
     assert_eq!(visitor.get("/payments/T1").0, 303, "to the login");
     assert_eq!(visitor.post("/login", &[("password", "wrong")]), 401);
     assert_eq!(visitor.post("/login", &[("password", PASSWORD)]), 303);
-    assert!(visitor.get("/").1.contains(r#"<a href="/payments/T1">"#));
+    assert!(
+        visitor
+            .get("/")
+            .1
+            .contains(r#"<a href="/payments/T1">Settle</a>"#)
+    );
 
     let token = visitor.form_token("/payments/T1");
     let forged = [("token", "0123"), ("finding", "money-sent")];

@@ -187,9 +187,10 @@ pub fn payment(language: Language, entry: Option<&Entry>, form_token: &str) -> S
     let button = |finding: &str, class: &str, label: &str| {
         format!(r#"<button class="{class}" name="finding" value="{finding}">{label}</button>"#)
     };
-    let (question, buttons) = if entry.state == "due" {
+    let (title, question, buttons) = if entry.state == "due" {
         let sent = language.say("已在平台退款", "The money was sent back");
         (
+            language.say("待退款", "Refund"),
             language.say(
                 "在平台退款后，在此登记：",
                 "Send the money back at the platform, then note it here:",
@@ -200,12 +201,13 @@ pub fn payment(language: Language, entry: Option<&Entry>, form_token: &str) -> S
         let came = language.say("货物已出", "The goods came out");
         let not = language.say("没有出货，需退款", "Nothing came out: refund");
         (
+            language.say("待核实", "Review"),
             language.say("请核实是否出货：", "Find out whether the goods came out:"),
             button("came-out", "", came) + &button("nothing-came-out", "", not),
         )
     };
     let body = format!(
-        r#"<main class="login"><h1>¥{amount}</h1>
+        r#"<main class="login"><h1>{title} ¥{amount}</h1>
 <dl><dt>{why}</dt><dd>{reason}</dd><dt>{order}</dt><dd class="number">{order_no}</dd><dt>{name}</dt><dd class="number">{transaction}</dd></dl>
 <form method="post" action="/payments/{transaction}"><input type="hidden" name="token" value="{form_token}">
 <p>{question}</p>{buttons}</form><p>{back}</p></main>"#,
@@ -244,15 +246,16 @@ fn entries(language: Language, id: &str, entries: &[Entry], nothing: &str) -> St
         // Writing to a String cannot fail.
         let _ = write!(
             rows,
-            r#"<tr><td class="money">¥{}</td><td>{}</td><td class="number">{}</td><td class="number"><a href="/payments/{transaction}">{transaction}</a></td></tr>"#,
+            r#"<tr><td class="money">¥{}</td><td>{}</td><td><a href="/payments/{transaction}">{settle}</a></td><td class="number">{}</td><td class="number">{transaction}</td></tr>"#,
             yuan(entry.amount),
             reason(language, &entry.reason),
             escape(&entry.order_no),
             transaction = escape(&entry.transaction_id),
+            settle = language.say("处理", "Settle"),
         );
     }
     format!(
-        r#"<div class="table"><table id="{id}"><thead><tr><th class="money">{}</th><th>{}</th><th>{}</th><th>{}</th></tr></thead><tbody>{rows}</tbody></table></div>"#,
+        r#"<div class="table"><table id="{id}"><thead><tr><th class="money">{}</th><th>{}</th><th></th><th>{}</th><th>{}</th></tr></thead><tbody>{rows}</tbody></table></div>"#,
         language.say("金额", "Amount"),
         language.say("原因", "Reason"),
         language.say("订单号", "Order number"),
