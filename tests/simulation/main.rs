@@ -21,10 +21,19 @@ mod scenarios;
 mod story;
 mod world;
 
+use std::io::Write;
+
 use rustix::time::ClockId;
 
 use story::{Books, PLANS, Plan, Story, TORN, Torn};
 use world::{Ending, cpu_seconds, live};
+
+/// Told also where the test runner keeps quiet about tests that pass.
+macro_rules! say {
+    ($($text:tt)*) => {
+        writeln!(std::io::stdout(), $($text)*).expect("somebody listens")
+    };
+}
 
 #[test]
 fn on_a_good_day_everybody_who_pays_exactly_in_time_gets_the_goods() {
@@ -67,7 +76,7 @@ fn the_kiosks_power_may_go_at_every_single_step() {
             }
         }
     }
-    println!("{stories} stories with one power cut at the kiosk");
+    say!("{stories} stories with one power cut at the kiosk");
 }
 
 #[test]
@@ -90,7 +99,7 @@ fn the_power_may_go_again_while_the_kiosk_recovers() {
             }
         }
     }
-    println!("{stories} stories with two power cuts at the kiosk");
+    say!("{stories} stories with two power cuts at the kiosk");
 }
 
 #[test]
@@ -114,7 +123,7 @@ fn the_merchants_power_may_go_at_every_single_step_of_its_disk() {
             }
         }
     }
-    println!("{stories} stories with one power cut at the merchant");
+    say!("{stories} stories with one power cut at the merchant");
 }
 
 #[test]
@@ -137,7 +146,7 @@ fn random_sales(sales: u64, customers: u64, books: Books) -> Ending {
     }
     let worked = cpu_seconds(ClockId::ThreadCPUTime) - began;
     let speed = sales as f64 / worked;
-    println!("{sales} random sales on {books:?}: {sum}; {speed:.0} a CPU-second");
+    say!("{sales} random sales on {books:?}: {sum}; {speed:.0} a CPU-second");
     assert!(
         sum.dispensed > sales / 5 && sum.power_cuts > sales / 100,
         "the days were bad, but not hopeless"
@@ -170,5 +179,5 @@ fn the_same_seed_tells_the_same_story() {
     }
     // Debug and release, this machine and any other.
     let traces = (0..1000).fold(0u64, |all, seed| all.rotate_left(1) ^ trace(seed));
-    println!("the trace of a thousand stories is {traces:016x}");
+    say!("the trace of a thousand stories is {traces:016x}");
 }
