@@ -88,6 +88,25 @@ fn moved(from: SaleStatus, to: SaleStatus) -> Change {
 }
 
 #[test]
+fn an_age_is_counted_in_whole_seconds_and_is_never_negative() {
+    assert_eq!(Time(61_999).seconds_since(Time(60_000)), 1);
+    assert_eq!(Time(65_000).seconds_since(Time(60_000)), 5);
+    assert_eq!(Time(60_000).seconds_since(Time(65_000)), 0);
+}
+
+#[test]
+fn a_sale_stands_where_it_stands_since_the_last_thing_that_happened_to_it() {
+    let granted_at = Time(2_000_000);
+    let at = |status| Sale {
+        claim: (status == SaleStatus::Claimed).then_some((our_claim(), granted_at)),
+        ..sale(status)
+    };
+    assert_eq!(at(SaleStatus::Open).since(), Time(0));
+    assert_eq!(at(SaleStatus::Paid).since(), PAID_AT);
+    assert_eq!(at(SaleStatus::Claimed).since(), granted_at);
+}
+
+#[test]
 fn the_exact_amount_pays_an_open_sale() {
     let payment = payment("T1", 350);
     let decision = pay(&payment, None, Some(&sale(SaleStatus::Open)));
