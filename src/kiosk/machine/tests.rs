@@ -1139,6 +1139,7 @@ mod after_a_power_cut {
         for theirs in [
             held_for(30, SaleStatus::Claimed, other),
             held_for(120, SaleStatus::Claimed, Some(claim())),
+            held_for(120, SaleStatus::Paid, None),
         ] {
             let bench = Bench::starts_with(&journal(3)).unsettled(theirs);
             assert!(bench.wants(|effect| matches!(effect, Effect::Report { .. })));
@@ -1152,24 +1153,29 @@ mod after_a_power_cut {
             resumes_claims: false,
             ..settings()
         };
-        let (machine, effects) =
-            Machine::resume(settings, Instant::default(), journal(3)).expect("possible");
-        let mut bench = Bench {
-            machine,
-            ..Bench::ready()
-        };
-        bench.take(effects);
-        let bench = bench.unsettled(held_for(1, SaleStatus::Claimed, Some(claim())));
-        let unknown = Effect::Report {
-            sale: sale(),
-            claim: claim(),
-            outcome: Outcome::Unknown,
-        };
-        assert_eq!(
-            bench.wanted,
-            [unknown],
-            "the Start may be lost, and the goods out"
-        );
+        for theirs in [
+            held_for(1, SaleStatus::Claimed, Some(claim())),
+            held_for(1, SaleStatus::Paid, None),
+        ] {
+            let (machine, effects) =
+                Machine::resume(settings, Instant::default(), journal(3)).expect("possible");
+            let mut bench = Bench {
+                machine,
+                ..Bench::ready()
+            };
+            bench.take(effects);
+            let bench = bench.unsettled(theirs);
+            let unknown = Effect::Report {
+                sale: sale(),
+                claim: claim(),
+                outcome: Outcome::Unknown,
+            };
+            assert_eq!(
+                bench.wanted,
+                [unknown],
+                "the Start may be lost, and the goods out"
+            );
+        }
     }
 
     #[test]
