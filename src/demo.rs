@@ -79,6 +79,6 @@ fn attended(arguments: &Arguments) -> Result<(), Failure> {
         world.console_url(),
         world.password()
     );
-    world.run(&mut crate::kiosk::log_witness, http::asked_to_end())?;
+    world.run(Box::new(crate::kiosk::log_witness), http::asked_to_end())?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! - [`machine`]: all decisions, pure. [`ports`]: the doors to the world. [`runner`]: the loop between them.
 //! - [`net`]: the merchant and the platform over HTTP. [`journal`]: what survives a power cut.
 //! - [`ui`]: screens as pictures. [`board`]: panels, keypads and dispensers, chosen by a board file.
+//! - [`ready`]: waiting for a keypad and a socket at once.
 //! - [`watchdog`]: who starts us again when the loop hangs. [`check`] and [`tryout`]: what an installer runs first.
 //! - [`commands`]: what the program does. [`config`]: the configuration file, `kiosk.toml`.
 //!
@@ -18,11 +19,14 @@ pub mod machine;
 pub mod net;
 mod painter;
 pub mod ports;
+mod ready;
 pub mod runner;
 pub mod tryout;
 pub mod ui;
 pub mod watchdog;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time;
 
 use anyhow::Context;
@@ -37,7 +41,7 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::net::{MerchantClient, PlatformClient};
 use crate::kiosk::painter::Painter;
 use crate::kiosk::ports::Clock;
-use crate::kiosk::runner::{Happening, Pace, Ports, Runner};
+use crate::kiosk::runner::{Happening, Pace, Ports, Runner, Stop, Witness};
 use crate::kiosk::ui::Look;
 use crate::kiosk::watchdog::Watchdog;
 use crate::random;
@@ -91,33 +95,33 @@ impl Kiosk {
     }
 
     /// Runs the loop on this thread until `stop` says so, or until the keys have ended.
-    pub fn run(
-        mut self,
-        board: &mut Board,
-        stop: &dyn Fn() -> bool,
-        witness: &mut dyn FnMut(Instant, Happening<'_>),
-    ) {
-        let watchdog = &mut self.watchdog;
+    pub fn run(self, board: Board, stop: Stop, witness: Witness) {
         let look = Look {
             service_phone: self.service_phone,
             legend: board.keypad.legend(),
             ..Look::default()
         };
+        let watchdog = Rc::new(RefCell::new(self.watchdog));
+        let fed = Rc::clone(&watchdog);
         let ports = Ports {
-            clock: &self.clock,
-            random: &mut random::bits,
-            display: &mut Painter::new(&mut *board.panel, look),
-            keypad: &mut *board.keypad,
-            dispenser: &mut *board.dispenser,
-            journal: &mut self.journal,
-            merchant: &mut self.merchant,
-            platform: &mut self.platform,
+            clock: Box::new(self.clock),
+            random: Box::new(random::bits),
+            display: Box::new(Painter::new(board.panel, look)),
+            keypad: board.keypad,
+            dispenser: board.dispenser,
+            journal: Box::new(self.journal),
+            merchant: Box::new(self.merchant),
+            platform: Box::new(self.platform),
             pace: Pace::default(),
-            alive: &mut |now| watchdog.feed(now),
+            stop,
+            alive: Box::new(move |now| fed.borrow_mut().feed(now)),
             witness,
         };
-        Runner::new(self.machine, self.first, ports).run(stop);
-        self.watchdog.stop();
+        Runner::new(self.machine, self.first, ports).run();
+        // The loop and all it held are gone.
+        if let Some(watchdog) = Rc::into_inner(watchdog) {
+            watchdog.into_inner().stop();
+        }
     }
 }
 

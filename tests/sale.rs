@@ -250,7 +250,7 @@ fn a_damaged_journal_is_told_and_sells_nothing() {
     let mut kiosk = shop.kiosk(&platform, "");
     kiosk.logs("the journal is damaged in record 0");
     kiosk.logs("screen out-of-service");
-    kiosk.types("3.50#");
+    kiosk.tries_to_type("3.50#");
     assert_eq!(kiosk.ends(), Some(0));
     assert_eq!(
         std::fs::read_to_string(shop.path("journal")).expect("read"),

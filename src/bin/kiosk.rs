@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
 use selpay_kiosk::kiosk::commands::{self, Device};
 use selpay_kiosk::kiosk::config::Config;
+use selpay_kiosk::kiosk::runner::Stop;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// A vending kiosk that takes WeChat and Alipay payments through selpay
@@ -55,14 +56,17 @@ fn main() -> ExitCode {
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
-        run(arguments.command, &|| stop.load(Ordering::Relaxed))
+        run(
+            arguments.command,
+            Box::new(move || stop.load(Ordering::Relaxed)),
+        )
     })
 }
 
-fn run(command: Command, stop: &dyn Fn() -> bool) -> Result<(), Failure> {
+fn run(command: Command, stop: Stop) -> Result<(), Failure> {
     match command {
         Command::Run { config } => commands::run(&Config::load(&config)?, stop),
         Command::Check { config } => commands::check(&Config::load(&config)?),
-        Command::Try { board, yes, device } => commands::try_device(&board, device, yes, stop),
+        Command::Try { board, yes, device } => commands::try_device(&board, device, yes, &stop),
     }
 }

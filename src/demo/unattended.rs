@@ -48,10 +48,9 @@ pub fn run(arguments: &Arguments, total: Fen) -> Result<(), Failure> {
     });
     let begin = Instant::now();
     let pulses = world.run(
-        &mut |_, happening| tell(begin, &happening, &turns),
+        Box::new(move |_, happening| tell(begin, &happening, &turns)),
         http::asked_to_end(),
     )?;
-    drop(turns);
     player.join().map_err(|_| anyhow!("the player gave up"))??;
     let expected = u32::from(!arguments.never_pay);
     if pulses != expected {

@@ -24,9 +24,8 @@ use crate::kiosk::board::desk::Links;
 use crate::kiosk::board::file::BoardFile;
 use crate::kiosk::config::Config;
 use crate::kiosk::machine::event::Key;
-use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::screen::Language;
-use crate::kiosk::runner::Happening;
+use crate::kiosk::runner::Witness;
 use crate::merchant::config::token_digest;
 use crate::merchant::{self, Merchant};
 use crate::money::Fen;
@@ -180,7 +179,7 @@ impl World {
     /// Runs the kiosk on this thread, until `ended` or [`World::end`]. How often the relay has moved.
     pub fn run(
         mut self,
-        witness: &mut dyn FnMut(Instant, Happening<'_>),
+        witness: Witness,
         ended: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<u32> {
         let end = self.end();
@@ -189,11 +188,12 @@ impl World {
             end();
         });
         let stop = Arc::clone(&self.stop);
-        self.kiosk
-            .run(&mut self.board, &|| stop.load(Ordering::Relaxed), witness);
+        let desk = self.board.desk.take();
+        let stop = Box::new(move || stop.load(Ordering::Relaxed));
+        self.kiosk.run(self.board, stop, witness);
         // The servers end with their last request; nobody may be left to listen.
         let _ = self.stop_servers.send(true);
-        let pulses = self.board.desk.as_ref().map_or(0, |desk| desk.pulses());
+        let pulses = desk.map_or(0, |desk| desk.pulses());
         self.runtime.shutdown_timeout(http::LEAVE_TIME);
         Ok(pulses)
     }

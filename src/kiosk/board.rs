@@ -13,15 +13,15 @@ pub mod matrix;
 pub mod mipi;
 mod png;
 pub mod pulse;
-mod stdin;
+mod typed;
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::kiosk::board::file::{BoardFile, DispenserKind, KeypadKind, PanelKind};
+use crate::kiosk::board::typed::TypedKeypad;
 use crate::kiosk::ports::{Dispenser, Keypad, Panel};
 
-pub use self::device::wait_readable;
 pub use self::png::encode as encode_png;
 
 /// The opened devices of a kiosk.
@@ -94,11 +94,13 @@ impl<'a> Devices<'a> {
     pub fn keypad(&mut self) -> Result<Box<dyn Keypad>, NotOpened> {
         let failed = failed("keypad");
         Ok(match &self.file.keypad {
-            KeypadKind::Stdin => Box::new(stdin::StdinKeypad::new()),
+            KeypadKind::Stdin => Box::new(TypedKeypad::new(io::stdin())),
             KeypadKind::Matrix(wiring) => Box::new(wiring.open().map_err(failed)?),
             KeypadKind::Evdev(device) => Box::new(evdev::EvdevKeypad::new(device.clone())),
             #[cfg(feature = "sim")]
-            KeypadKind::Desk => Box::new(self.desk().map_err(failed)?.keypad()),
+            KeypadKind::Desk => {
+                Box::new(self.desk().and_then(|desk| desk.keypad()).map_err(failed)?)
+            }
         })
     }
 

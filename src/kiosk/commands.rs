@@ -10,6 +10,7 @@ use crate::kiosk::board::file::BoardFile;
 use crate::kiosk::board::{Board, Devices};
 use crate::kiosk::check::{self, Finding};
 use crate::kiosk::config::Config;
+use crate::kiosk::runner::Stop;
 use crate::kiosk::{Kiosk, log_witness, tryout};
 use crate::sale::Outcome;
 
@@ -25,10 +26,10 @@ pub enum Device {
 }
 
 /// `kiosk run`: sells until `stop` says so.
-pub fn run(config: &Config, stop: &dyn Fn() -> bool) -> Result<(), Failure> {
+pub fn run(config: &Config, stop: Stop) -> Result<(), Failure> {
     let board = BoardFile::load(&config.board)?;
-    let mut board = Board::open(&board).with_context(|| config.board.display().to_string())?;
-    Kiosk::open(config, &board)?.run(&mut board, stop, &mut log_witness);
+    let board = Board::open(&board).with_context(|| config.board.display().to_string())?;
+    Kiosk::open(config, &board)?.run(board, stop, Box::new(log_witness));
     Ok(())
 }
 

@@ -39,7 +39,7 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::owed::OwedList;
 use crate::kiosk::machine::recovery::Interrupted;
 use crate::kiosk::machine::screen::{Language, Leaving, Outage, Screen};
-use crate::kiosk::machine::state::{Paying, Placing, Sale, Starting, State, Telling, Typing};
+use crate::kiosk::machine::state::{Paying, Sale, Starting, State, Telling, Typing};
 use crate::money::Fen;
 
 /// A source of random numbers good enough for order numbers that nobody can guess.
@@ -209,17 +209,13 @@ impl Machine {
                 State::Typing(typing.at(now))
             }
 
-            (State::Placing(placing), Event::Key(Key::Cancel)) => State::Placing(Placing {
-                cancelled: true,
-                ..placing
-            }),
+            (State::Placing(placing), Event::Key(Key::Cancel)) => {
+                self.leave_unplaced(placing.sale, turn)
+            }
             (State::Placing(placing), Event::Registered { order, result })
                 if order == placing.order =>
             {
                 match result {
-                    Ok(()) if placing.cancelled => {
-                        self.leave(placing.sale, Leaving::Cancelled, turn)
-                    }
                     Ok(()) => {
                         turn.emit(Effect::AddOrder {
                             order,
@@ -232,9 +228,6 @@ impl Machine {
             }
             (State::Placing(placing), Event::Added { order, result }) if order == placing.order => {
                 match result {
-                    Ok(_) if placing.cancelled => {
-                        self.leave(placing.sale, Leaving::Cancelled, turn)
-                    }
                     Ok(url) if self.dispenser_ready => {
                         let ends_at = now + self.settings.pay_time;
                         let sale = Sale {

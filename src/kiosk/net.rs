@@ -1,20 +1,31 @@
-//! The kiosk's network: the merchant's server and the platform, over blocking HTTP with deadlines.
+//! The kiosk's network: the merchant's server and the platform, over HTTP with deadlines.
+//!
+//! A call blocks its caller and nobody else: every wait in it, for a name server, a connection, a TLS handshake or an
+//! answer, is a turn of the kiosk's loop ([`transport`]).
 //!
 //! Nothing is retried in here, no redirect is followed, and no answer is trusted beyond its shape. That there was no
 //! answer is told as such: what the other side did is then unknown.
 
 mod merchant;
 mod platform;
+mod resolver;
+mod transport;
 mod trouble;
 
-pub use merchant::MerchantClient;
-pub use platform::PlatformClient;
+pub use self::merchant::MerchantClient;
+pub use self::platform::PlatformClient;
 
 use std::time::{Duration, SystemTime};
 
 use ureq::Agent;
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::{Connector, RustlsConnector};
+
+use self::resolver::LoopResolver;
+use self::transport::SocketConnector;
+use crate::kiosk::ports::{Awake, Idle, Patience, Socket};
+use crate::kiosk::ready;
 
 /// How long a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
@@ -22,19 +33,24 @@ const CONNECT_TIME: Duration = Duration::from_secs(3);
 const CALL_TIME: Duration = Duration::from_secs(5);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 64 * 1024;
+/// What a connection buffers in each direction, in bytes: our largest messages are a few hundred.
+const BUFFER: usize = 16 * 1024;
 
 /// An HTTP client with our deadlines, which trusts these authorities.
 fn agent(root_certs: RootCerts) -> Agent {
-    Agent::config_builder()
+    let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIME))
         .timeout_global(Some(CALL_TIME))
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
         .user_agent(concat!("selpay-kiosk/", env!("CARGO_PKG_VERSION")))
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
         .tls_config(TlsConfig::builder().root_certs(root_certs).build())
-        .build()
-        .into()
+        .build();
+    let connector = SocketConnector.chain(RustlsConnector::default());
+    Agent::with_parts(config, connector, LoopResolver::default())
 }
 
 /// An answer that came whole.
@@ -63,9 +79,14 @@ fn clock_ahead(response: &Response<ureq::Body>) -> Option<i64> {
     })
 }
 
-/// Reads the answer to the end, or tells the log that there is none.
-fn whole(call: &str, result: Result<Response<ureq::Body>, ureq::Error>) -> Option<Answer> {
-    let read = result.and_then(|mut response| {
+/// Makes the call and reads the answer to the end, or tells the log that there is none.
+fn whole(
+    call: &str,
+    idle: Idle<'_>,
+    run: impl FnOnce() -> Result<Response<ureq::Body>, ureq::Error>,
+) -> Option<Answer> {
+    let read = || {
+        let mut response = run()?;
         let body = response
             .body_mut()
             .with_config()
@@ -75,7 +96,24 @@ fn whole(call: &str, result: Result<Response<ureq::Body>, ureq::Error>) -> Optio
             status: response.status().as_u16(),
             body,
         })
-    });
-    read.inspect_err(|error| tracing::warn!("{call}: no answer: {error}"))
+    };
+    let answer: Result<Answer, ureq::Error> = transport::awake(idle, read);
+    answer
+        .inspect_err(|error| match transport::was_abandoned() {
+            true => tracing::debug!("{call}: {error}"),
+            false => tracing::warn!("{call}: no answer: {error}"),
+        })
         .ok()
+}
+
+/// The loop of a program that has nothing else to do: it waits for the socket, in poll(2).
+#[derive(Debug)]
+pub struct Patient;
+
+impl Awake for Patient {
+    fn wait(&mut self, socket: Option<Socket<'_>>, at_most: Duration) -> Patience {
+        // An error would come again at once, from the socket itself.
+        let _ = ready::wait(None, socket, at_most);
+        Patience::Wait
+    }
 }

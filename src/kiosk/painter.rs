@@ -7,22 +7,22 @@ use crate::kiosk::ports::{Display, Panel};
 use crate::kiosk::ui::{self, Look, frame::Frame};
 
 /// Draws each screen and shows it on a panel.
-pub struct Painter<'a> {
-    panel: &'a mut dyn Panel,
+pub struct Painter {
+    panel: Box<dyn Panel>,
     frame: Frame,
     look: Look,
 }
 
-impl<'a> Painter<'a> {
+impl Painter {
     /// Draws in the panel's size. The look's language is told with each screen.
-    pub fn new(panel: &'a mut dyn Panel, look: Look) -> Painter<'a> {
+    pub fn new(panel: Box<dyn Panel>, look: Look) -> Painter {
         let (width, height) = panel.size();
         let frame = Frame::new(width, height);
         Painter { panel, frame, look }
     }
 }
 
-impl Display for Painter<'_> {
+impl Display for Painter {
     fn show(&mut self, screen: &Screen, language: Language) -> io::Result<()> {
         self.look.language = language;
         ui::draw(&mut self.frame, screen, &self.look);

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
 use crate::kiosk::legend::Legend;
@@ -38,7 +39,7 @@ pub trait Display {
 pub enum Pressed {
     /// This key was pressed.
     Key(Key),
-    /// The time is up.
+    /// The time is up, or the socket is ready.
     Nothing,
     /// There will be no more keys.
     Ended,
@@ -50,8 +51,8 @@ pub trait Keypad {
     fn legend(&self) -> Legend {
         Legend::default()
     }
-    /// Waits for a key, for so long at most. A signal may end the wait early.
-    fn wait(&mut self, patience: Duration) -> io::Result<Pressed>;
+    /// Waits for a key or for the socket, for so long at most. A signal may end the wait early.
+    fn wait(&mut self, patience: Duration, socket: Option<Socket<'_>>) -> io::Result<Pressed>;
 }
 
 /// What lets the goods out.
@@ -76,17 +77,34 @@ pub trait Journal {
     fn append(&mut self, record: &Record) -> io::Result<()>;
 }
 
-/// What a call is to do next, as the loop says between two slices of waiting.
+/// A socket that a call waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Socket<'a> {
+    /// It.
+    pub file: BorrowedFd<'a>,
+    /// Whether to write to; otherwise to read from.
+    pub to_write: bool,
+}
+
+/// What a call is to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Patience {
-    /// Go on waiting.
+    /// Go on.
     Wait,
-    /// Give up. Only a read listens to this; a call that changes something has its own deadline.
+    /// Give up. Said to a read only; a call that changes something has its own deadline.
     Abandon,
 }
 
-/// Called by a network adapter while it waits, so that the kiosk stays awake.
-pub type Idle<'a> = &'a mut dyn FnMut() -> Patience;
+/// The kiosk's loop, as a call sees it that waits for an answer.
+pub trait Awake {
+    /// Waits until the socket is ready, for so long at most. Meanwhile keys are read, screens drawn, pulses ended.
+    /// May come back early, with nothing to tell.
+    fn wait(&mut self, socket: Option<Socket<'_>>, at_most: Duration) -> Patience;
+}
+
+/// How a network adapter waits, so that the kiosk stays awake. The loop owns what it holds (`'static`): a transport of
+/// ureq's may borrow nothing, and is lent this through a thread-local.
+pub type Idle<'a> = &'a mut (dyn Awake + 'static);
 
 /// The merchant's server (CONTRACT.md, The merchant's HTTP API).
 pub trait Merchant {

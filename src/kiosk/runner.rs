@@ -2,6 +2,9 @@
 //!
 //! One thread. Effects run strictly in order, and none begins before the record in front of it is durable; if a record
 //! cannot be made durable, the effects behind it never begin. It decides nothing.
+//!
+//! While a call waits for its answer the loop goes on turning in it ([`Awake`]): keys are heard, screens drawn, a pulse
+//! ends in time. What the machine wants meanwhile comes after the call; a call that only reads gives way to it.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -13,35 +16,44 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::machine::{Machine, Random};
 use crate::kiosk::ports::{
-    Clock, Dispenser, Display, Journal, Keypad, Merchant, Patience, Platform, Pressed,
+    Awake, Clock, Dispenser, Display, Journal, Keypad, Merchant, Patience, Platform, Pressed,
+    Socket,
 };
 use crate::sale::Outcome;
 
 /// Everything outside the machine.
-pub struct Ports<'a> {
+pub struct Ports {
     /// The clock.
-    pub clock: &'a dyn Clock,
+    pub clock: Box<dyn Clock>,
     /// The dice.
-    pub random: &'a mut dyn Random,
+    pub random: Box<dyn Random>,
     /// What shows the screens.
-    pub display: &'a mut dyn Display,
+    pub display: Box<dyn Display>,
     /// The keypad.
-    pub keypad: &'a mut dyn Keypad,
+    pub keypad: Box<dyn Keypad>,
     /// The dispenser.
-    pub dispenser: &'a mut dyn Dispenser,
+    pub dispenser: Box<dyn Dispenser>,
     /// The journal.
-    pub journal: &'a mut dyn Journal,
+    pub journal: Box<dyn Journal>,
     /// The merchant's server.
-    pub merchant: &'a mut dyn Merchant,
+    pub merchant: Box<dyn Merchant>,
     /// The platform.
-    pub platform: &'a mut dyn Platform,
+    pub platform: Box<dyn Platform>,
     /// How often the loop turns.
     pub pace: Pace,
+    /// Whether the kiosk is to end.
+    pub stop: Stop,
     /// Who is told at every turn that the loop still turns.
-    pub alive: &'a mut dyn FnMut(Instant),
+    pub alive: Box<dyn FnMut(Instant)>,
     /// Who is told what happens, in order: logs, and the demo's story.
-    pub witness: &'a mut dyn FnMut(Instant, Happening<'_>),
+    pub witness: Witness,
 }
+
+/// Says that the kiosk is to end.
+pub type Stop = Box<dyn Fn() -> bool>;
+
+/// Is told what happens.
+pub type Witness = Box<dyn FnMut(Instant, Happening<'_>)>;
 
 /// One thing that happens.
 #[derive(Debug)]
@@ -78,10 +90,29 @@ impl Default for Pace {
 }
 
 /// The loop and what it holds.
-pub struct Runner<'a> {
+pub struct Runner {
+    counter: Counter,
+    journal: Box<dyn Journal>,
+    merchant: Box<dyn Merchant>,
+    platform: Box<dyn Platform>,
+}
+
+/// Where the customer stands: everything that goes on while a call waits for its answer.
+struct Counter {
     machine: Machine,
-    ports: Ports<'a>,
+    clock: Box<dyn Clock>,
+    random: Box<dyn Random>,
+    display: Box<dyn Display>,
+    keypad: Box<dyn Keypad>,
+    dispenser: Box<dyn Dispenser>,
+    pace: Pace,
+    stop: Stop,
+    alive: Box<dyn FnMut(Instant)>,
+    witness: Witness,
+    /// What the machine wants, in order, and has not got yet.
     pending: VecDeque<Effect>,
+    /// Whether the call that is under way changes nothing.
+    is_reading: bool,
     pulsing: Option<SaleId>,
     dispenser_ready: Option<bool>,
     keys_ended: bool,
@@ -89,130 +120,135 @@ pub struct Runner<'a> {
     display_failed: bool,
 }
 
-impl<'a> Runner<'a> {
+impl Runner {
     /// A runner for a machine that wants these effects first.
-    pub fn new(machine: Machine, first: Effects, ports: Ports<'a>) -> Runner<'a> {
-        Runner {
+    pub fn new(machine: Machine, first: Effects, ports: Ports) -> Runner {
+        let Ports {
+            journal,
+            merchant,
+            platform,
+            ..
+        } = ports;
+        let counter = Counter {
             machine,
+            clock: ports.clock,
+            random: ports.random,
+            display: ports.display,
+            keypad: ports.keypad,
+            dispenser: ports.dispenser,
+            pace: ports.pace,
+            stop: ports.stop,
+            alive: ports.alive,
+            witness: ports.witness,
             pending: first.into_iter().collect(),
+            is_reading: false,
             pulsing: None,
             dispenser_ready: None,
             keys_ended: false,
             shown: None,
             display_failed: false,
-            ports,
+        };
+        Runner {
+            counter,
+            journal,
+            merchant,
+            platform,
         }
     }
 
-    /// Runs until `stop` says so, or until the keys have ended and nothing is going on.
+    /// Runs until it is to stop, or until the keys have ended and nothing is going on.
     ///
-    /// A pulse that is under way when `stop` comes is finished first, if it ends soon; a longer one is cut off, and
+    /// A pulse that is under way when it is to stop is finished first, if it ends soon; a longer one is cut off, and
     /// the next start reports that nobody knows what it did.
-    pub fn run(&mut self, stop: &dyn Fn() -> bool) {
+    pub fn run(&mut self) {
         let mut stopped_at = None;
         loop {
-            self.turn(stop);
-            let now = self.ports.clock.now();
-            if stop() {
+            self.turn();
+            let counter = &mut self.counter;
+            let now = counter.clock.now();
+            if (counter.stop)() {
                 let stopped_at = *stopped_at.get_or_insert(now);
-                if self.pulsing.is_none() || now - stopped_at >= LAST_PULSE {
+                if counter.pulsing.is_none() || now - stopped_at >= LAST_PULSE {
                     return;
                 }
             }
-            let idle = self.machine.is_idle() && self.pending.is_empty();
-            if self.keys_ended && idle && self.pulsing.is_none() {
+            let idle = counter.machine.is_idle() && counter.pending.is_empty();
+            if counter.keys_ended && idle && counter.pulsing.is_none() {
                 return;
             }
-            self.sleep();
+            counter.sleep(None, Duration::MAX);
         }
     }
 
     /// Does what is to be done without waiting for a key. At most one thing that is due begins: keys come between.
-    fn turn(&mut self, stop: &dyn Fn() -> bool) {
-        let ready = self.ports.dispenser.is_ready();
-        if self.dispenser_ready.replace(ready) != Some(ready) {
-            self.step(Event::Dispenser { ready });
-        }
-        let now = self.ports.clock.now();
-        let is_due = self.machine.wake_at().is_some_and(|wake_at| now >= wake_at);
-        if is_due && self.pending.is_empty() {
-            self.step(Event::Woke);
-        }
+    fn turn(&mut self) {
+        self.counter.wake();
         loop {
-            (self.ports.alive)(self.ports.clock.now());
-            self.carry_pulse();
-            let Some(effect) = self.pending.pop_front() else {
+            self.counter.attend();
+            let Some(effect) = self.counter.pending.pop_front() else {
                 break;
             };
             // What was going to be asked is left to the next start; what has been done is still told.
-            if stop() && !matches!(effect, Effect::Record(_) | Effect::Report { .. }) {
-                self.pending.clear();
+            if (self.counter.stop)() && !matches!(effect, Effect::Record(_) | Effect::Report { .. })
+            {
+                self.counter.pending.clear();
                 break;
             }
             self.perform(effect);
         }
-        self.refresh();
-    }
-
-    fn step(&mut self, event: Event) {
-        let now = self.ports.clock.now();
-        let effects = self.machine.step(now, event, self.ports.random);
-        self.pending.extend(effects);
+        self.counter.refresh();
     }
 
     fn perform(&mut self, effect: Effect) {
         if !matches!(effect, Effect::Record(_)) {
-            // A call may take seconds: what it is about must be on the panel before.
-            self.refresh();
+            // What a call or a pulse is about must be on the panel before.
+            self.counter.refresh();
         }
         // Only now: a slow panel takes its time, and a pulse that began before it would be over at once.
-        let now = self.ports.clock.now();
-        (self.ports.witness)(now, Happening::Effect(&effect));
+        let now = self.counter.clock.now();
+        (self.counter.witness)(now, Happening::Effect(&effect));
         if let Some(event) = self.call(effect, now) {
-            (self.ports.witness)(self.ports.clock.now(), Happening::Reply(&event));
-            self.step(event);
+            self.counter.replied(event);
         }
     }
 
     fn call(&mut self, effect: Effect, now: Instant) -> Option<Event> {
-        let Ports {
+        let Runner {
+            counter,
             journal,
             merchant,
             platform,
-            dispenser,
-            ..
-        } = &mut self.ports;
-        // Keys wait while a call is under way; what is pressed meanwhile is read after it.
-        let idle = &mut || Patience::Wait;
+        } = self;
+        counter.is_reading = matches!(effect, Effect::AskUnsettled | Effect::Poll { .. });
         match effect {
             Effect::Record(record) => {
                 let error = journal.append(&record).err()?;
                 tracing::error!(
                     "the journal cannot be written: {error}; nothing is sold until that is mended"
                 );
-                self.pending.clear();
+                counter.pending.clear();
                 Some(Event::JournalFailed)
             }
-            Effect::AskUnsettled => Some(Event::Unsettled(merchant.unsettled(idle))),
+            Effect::AskUnsettled => Some(Event::Unsettled(merchant.unsettled(counter))),
             Effect::Register { order, sale, total } => Some(Event::Registered {
                 order,
-                result: merchant.register(order, sale, total, idle),
+                result: merchant.register(order, sale, total, counter),
             }),
             Effect::AddOrder { order, total } => Some(Event::Added {
                 order,
-                result: platform.add_order(order, total, idle),
+                result: platform.add_order(order, total, counter),
             }),
             Effect::Poll { order, sale } => Some(Event::Polled {
                 sale,
-                result: merchant.poll(order, idle),
+                result: merchant.poll(order, counter),
             }),
             Effect::Claim { sale, claim } => Some(Event::Claimed {
                 sale,
-                result: merchant.claim(sale, claim, idle),
+                result: merchant.claim(sale, claim, counter),
             }),
             Effect::Close { sale } => Some(Event::Closed {
                 sale,
-                result: merchant.close(sale, idle),
+                result: merchant.close(sale, counter),
             }),
             Effect::Report {
                 sale,
@@ -220,11 +256,11 @@ impl<'a> Runner<'a> {
                 outcome,
             } => Some(Event::Reported {
                 sale,
-                result: merchant.report(sale, claim, outcome, idle),
+                result: merchant.report(sale, claim, outcome, counter),
             }),
-            Effect::Pulse { sale, total } => match dispenser.start(now, sale, total) {
+            Effect::Pulse { sale, total } => match counter.dispenser.start(now, sale, total) {
                 Ok(()) => {
-                    self.pulsing = Some(sale);
+                    counter.pulsing = Some(sale);
                     None
                 }
                 Err(error) => {
@@ -241,31 +277,76 @@ impl<'a> Runner<'a> {
             }
         }
     }
+}
 
-    /// A pulse is a deadline in this loop.
-    fn carry_pulse(&mut self) {
-        let now = self.ports.clock.now();
+impl Awake for Counter {
+    fn wait(&mut self, socket: Option<Socket<'_>>, at_most: Duration) -> Patience {
+        self.sleep(socket, at_most);
+        self.attend();
+        self.wake();
+        self.refresh();
+        let is_urgent = !self.pending.is_empty() || (self.stop)();
+        match self.is_reading && is_urgent {
+            true => Patience::Abandon,
+            false => Patience::Wait,
+        }
+    }
+}
+
+impl Counter {
+    fn step(&mut self, event: Event) {
+        let now = self.clock.now();
+        let effects = self.machine.step(now, event, &mut *self.random);
+        self.pending.extend(effects);
+    }
+
+    /// The machine hears what came of an effect.
+    fn replied(&mut self, event: Event) {
+        (self.witness)(self.clock.now(), Happening::Reply(&event));
+        self.step(event);
+    }
+
+    /// Looks after the watchdog and the dispenser.
+    fn attend(&mut self) {
+        let now = self.clock.now();
+        (self.alive)(now);
+        let ready = self.dispenser.is_ready();
+        if self.dispenser_ready.replace(ready) != Some(ready) {
+            self.step(Event::Dispenser { ready });
+        }
+        // A pulse is a deadline in this loop.
         if let Some(sale) = self.pulsing {
-            if let Some(outcome) = self.ports.dispenser.poll(now) {
+            if let Some(outcome) = self.dispenser.poll(now) {
                 self.pulsing = None;
-                let event = Event::Vended { sale, outcome };
-                (self.ports.witness)(now, Happening::Reply(&event));
-                self.step(event);
+                self.replied(Event::Vended { sale, outcome });
             }
         }
     }
 
+    /// Wakes the machine if something is due.
+    fn wake(&mut self) {
+        let now = self.clock.now();
+        if self.wakes_at().is_some_and(|wake_at| now >= wake_at) {
+            self.step(Event::Woke);
+        }
+    }
+
+    /// When the machine is to be woken: not before what it wants already is under way.
+    fn wakes_at(&self) -> Option<Instant> {
+        self.machine.wake_at().filter(|_| self.pending.is_empty())
+    }
+
     /// Draws the screen, if it is another one than the panel shows.
     fn refresh(&mut self) {
-        let now = self.ports.clock.now();
+        let now = self.clock.now();
         let wanted = (self.machine.screen(now), self.machine.language());
         if self.shown.as_ref() == Some(&wanted) {
             return;
         }
-        match self.ports.display.show(&wanted.0, wanted.1) {
+        match self.display.show(&wanted.0, wanted.1) {
             Ok(()) => {
                 self.display_failed = false;
-                (self.ports.witness)(now, Happening::Screen(&wanted.0));
+                (self.witness)(now, Happening::Screen(&wanted.0));
                 self.shown = Some(wanted);
             }
             Err(error) => {
@@ -279,21 +360,21 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Sleeps until a key, or until there is something to do.
-    fn sleep(&mut self) {
-        let now = self.ports.clock.now();
-        let wake_at = [self.machine.wake_at(), self.ports.dispenser.wake_at()]
+    /// Sleeps until a key, until the socket is ready, or until there is something to do.
+    fn sleep(&mut self, socket: Option<Socket<'_>>, at_most: Duration) {
+        let now = self.clock.now();
+        let wake_at = [self.wakes_at(), self.dispenser.wake_at()]
             .into_iter()
             .flatten()
             .min();
         let longest = match self.shown {
-            Some((Screen::Pay { .. }, _)) => self.ports.pace.countdown,
-            _ => self.ports.pace.idle,
+            Some((Screen::Pay { .. }, _)) => self.pace.countdown.min(at_most),
+            _ => self.pace.idle.min(at_most),
         };
         let patience = wake_at.map_or(longest, |wake_at| (wake_at - now).min(longest));
-        match self.ports.keypad.wait(patience) {
+        match self.keypad.wait(patience, socket) {
             Ok(Pressed::Key(key)) => {
-                (self.ports.witness)(self.ports.clock.now(), Happening::Key(key));
+                (self.witness)(self.clock.now(), Happening::Key(key));
                 self.step(Event::Key(key));
             }
             Ok(Pressed::Nothing) => {}

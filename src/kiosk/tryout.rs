@@ -6,11 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant as SystemInstant};
 
 use crate::ids::SaleId;
-use crate::kiosk::board::wait_readable;
 use crate::kiosk::legend::Cap;
 use crate::kiosk::machine::event::Key;
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::ports::{Dispenser, Keypad, Panel, Pressed};
+use crate::kiosk::ready::{self, Ready};
 use crate::kiosk::ui;
 use crate::kiosk::ui::frame::Frame;
 use crate::money::Fen;
@@ -45,8 +45,8 @@ pub fn panel(
         writeln!(out, "- {seen} (if not: {field} in the board file)")?;
     }
     writeln!(out, "Enter ends it.")?;
-    let enter = || wait_readable(Some(io::stdin().as_fd()), SLICE);
-    while !stop() && !enter()? {}
+    let enter = || ready::wait(Some(io::stdin().as_fd()), None, SLICE);
+    while !stop() && enter()? != Ready::File {}
     Ok(())
 }
 
@@ -62,7 +62,7 @@ pub fn keypad(
         .collect();
     writeln!(out, "Press each key once:{}", list(&missing))?;
     while !stop() && !missing.is_empty() {
-        match keypad.wait(SLICE)? {
+        match keypad.wait(SLICE, None)? {
             Pressed::Key(key) => {
                 missing.retain(|(wanted, _)| *wanted != key);
                 writeln!(
@@ -140,6 +140,7 @@ pub fn dispenser(
 mod tests {
     use super::*;
     use crate::kiosk::legend::Legend;
+    use crate::kiosk::ports::Socket;
 
     /// A pad on which these keys are pressed, one after the other.
     struct Fingers(Vec<Pressed>);
@@ -156,7 +157,7 @@ mod tests {
             ])
         }
 
-        fn wait(&mut self, _patience: Duration) -> io::Result<Pressed> {
+        fn wait(&mut self, _: Duration, _: Option<Socket<'_>>) -> io::Result<Pressed> {
             Ok(self.0.pop().unwrap_or(Pressed::Ended))
         }
     }

@@ -13,7 +13,7 @@ use selpay_kiosk::kiosk::machine::event::{NoReply, NotAdded, Unsettled, Unsettle
 use selpay_kiosk::kiosk::machine::instant::Instant;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
 use selpay_kiosk::kiosk::ports::{
-    self, Dispenser, Display, Idle, Keypad, Merchant, Platform, Pressed,
+    self, Dispenser, Display, Idle, Keypad, Merchant, Patience, Platform, Pressed, Socket,
 };
 use selpay_kiosk::merchant::ledger::NotRegistered;
 use selpay_kiosk::money::Fen;
@@ -23,7 +23,7 @@ use selpay_kiosk::selpay::add_order::{self, Request, ScanRules};
 use crate::books::{Question, Reply};
 use crate::platform::Purchase;
 use crate::story::{Fate, Message};
-use crate::world::{Happening, Shared};
+use crate::world::{Happening, Shared, World};
 
 /// How long a call may take.
 const CALL_TIME: u64 = 5_000;
@@ -132,10 +132,25 @@ impl Hardware {
         Hardware { world, pulse: None }
     }
 
-    fn passes(&self, millis: u64) {
-        let mut world = self.world.0.borrow_mut();
-        let until = world.now + millis;
-        world.passes(until);
+    /// Time passes in a call; what the kiosk does meanwhile, it does. Whether it has not given the call up.
+    fn passes(&self, millis: u64, idle: Idle<'_>) -> bool {
+        let until = self.now() + millis;
+        self.waits_until(until, idle, &|_| false)
+    }
+
+    /// The same, and it may end early.
+    fn waits_until(&self, until: u64, idle: Idle<'_>, ends: &dyn Fn(&World) -> bool) -> bool {
+        while self.now() < until && !ends(&self.world.0.borrow()) {
+            let left = until - self.now();
+            if idle.wait(None, Duration::from_millis(left)) == Patience::Abandon {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn now(&self) -> u64 {
+        self.world.0.borrow().now
     }
 
     fn step(&self) {
@@ -145,14 +160,16 @@ impl Hardware {
     }
 
     /// One call to the merchant, through everything that a network can do to it. `None`: no answer that makes sense.
-    fn asks(&self, message: Message, question: Question) -> Option<Reply> {
+    fn asks(&self, message: Message, question: Question, idle: Idle<'_>) -> Option<Reply> {
         self.step();
         let (there, back, fate) = {
             let mut world = self.world.0.borrow_mut();
             let times = (world.dice.within(2, 60), world.dice.within(2, 60));
             (times.0, times.1, world.fate(message))
         };
-        self.passes(there);
+        if !self.passes(there, idle) {
+            return None;
+        }
         let answer = {
             let mut world = self.world.0.borrow_mut();
             match fate {
@@ -173,24 +190,26 @@ impl Hardware {
         };
         self.step();
         let answered = answer.is_some() || fate == Fate::Garbled;
-        self.passes(if answered { back } else { CALL_TIME });
-        answer
+        let is_heard = self.passes(if answered { back } else { CALL_TIME }, idle);
+        answer.filter(|_| is_heard)
     }
 
     /// A long poll: the merchant answers when there is news.
-    fn waits(&self, question: &Question, mut answer: Option<Reply>) -> Option<Reply> {
-        let mut world = self.world.0.borrow_mut();
-        let until = world.now + world.poll_waits;
-        while matches!(answer, Some(Reply::Order(Some(SaleStatus::Open)))) {
-            if world.now >= until || !world.keys.is_empty() {
-                break;
+    fn waits(
+        &self,
+        question: &Question,
+        mut answer: Option<Reply>,
+        idle: Idle<'_>,
+    ) -> Option<Reply> {
+        let until = self.now() + self.world.0.borrow().poll_waits;
+        while matches!(answer, Some(Reply::Order(Some(SaleStatus::Open)))) && self.now() < until {
+            let commits = self.world.0.borrow().commits;
+            let is_news = |world: &World| world.commits != commits;
+            if !self.waits_until(until, idle, &is_news) {
+                return None;
             }
-            let commits = world.commits;
-            while world.commits == commits && world.now < until && world.keys.is_empty() {
-                let next = world.next_at().unwrap_or(until).clamp(world.now, until);
-                world.passes(next);
-            }
-            if world.commits != commits {
+            let mut world = self.world.0.borrow_mut();
+            if is_news(&world) {
                 answer = world.merchant_answers(question);
             }
         }
@@ -206,10 +225,13 @@ impl Display for Hardware {
 }
 
 impl Keypad for Hardware {
-    fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
+    fn wait(&mut self, patience: Duration, _: Option<Socket<'_>>) -> io::Result<Pressed> {
         let mut world = self.world.0.borrow_mut();
         let until = world.now + (patience.as_millis() as u64).max(1);
-        while world.keys.is_empty() && world.now < until.min(world.end) {
+        // News at the merchant's come through a socket.
+        let commits = world.commits;
+        while world.keys.is_empty() && world.now < until.min(world.end) && world.commits == commits
+        {
             let next = world.next_at().unwrap_or(until).clamp(world.now, until);
             world.passes(next);
         }
@@ -265,8 +287,9 @@ fn known(reply: Option<Reply>) -> Result<(), NoReply> {
 }
 
 impl Merchant for Hardware {
-    fn unsettled(&mut self, _: Idle<'_>) -> Result<Unsettled, NoReply> {
-        let Some(Reply::Unsettled(theirs)) = self.asks(Message::Unsettled, Question::Unsettled)
+    fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply> {
+        let Some(Reply::Unsettled(theirs)) =
+            self.asks(Message::Unsettled, Question::Unsettled, idle)
         else {
             return Err(NoReply::NoAnswer);
         };
@@ -286,24 +309,24 @@ impl Merchant for Hardware {
         order: OrderNo,
         sale: SaleId,
         total: Fen,
-        _: Idle<'_>,
+        idle: Idle<'_>,
     ) -> Result<(), NoReply> {
         let wanted = api::Register { sale, total };
-        known(self.asks(Message::Register, Question::Register(order, wanted)))
+        known(self.asks(Message::Register, Question::Register(order, wanted), idle))
     }
 
-    fn poll(&mut self, order: OrderNo, _: Idle<'_>) -> Result<SaleStatus, NoReply> {
+    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<SaleStatus, NoReply> {
         let question = Question::Poll(order);
-        let answer = self.asks(Message::Poll, question.clone());
-        match self.waits(&question, answer) {
+        let answer = self.asks(Message::Poll, question.clone(), idle);
+        match self.waits(&question, answer, idle) {
             Some(Reply::Order(Some(status))) => Ok(status),
             Some(Reply::Order(None)) => Err(NoReply::Refused(None)),
             _ => Err(NoReply::NoAnswer),
         }
     }
 
-    fn claim(&mut self, sale: SaleId, claim: ClaimId, _: Idle<'_>) -> Result<(), NoReply> {
-        known(self.asks(Message::Claim, Question::Claim(sale, claim)))
+    fn claim(&mut self, sale: SaleId, claim: ClaimId, idle: Idle<'_>) -> Result<(), NoReply> {
+        known(self.asks(Message::Claim, Question::Claim(sale, claim), idle))
     }
 
     fn report(
@@ -311,19 +334,24 @@ impl Merchant for Hardware {
         sale: SaleId,
         claim: ClaimId,
         outcome: Outcome,
-        _: Idle<'_>,
+        idle: Idle<'_>,
     ) -> Result<(), NoReply> {
         let report = api::Report { claim, outcome };
-        known(self.asks(Message::Report, Question::Report(sale, report)))
+        known(self.asks(Message::Report, Question::Report(sale, report), idle))
     }
 
-    fn close(&mut self, sale: SaleId, _: Idle<'_>) -> Result<(), NoReply> {
-        known(self.asks(Message::Close, Question::Close(sale)))
+    fn close(&mut self, sale: SaleId, idle: Idle<'_>) -> Result<(), NoReply> {
+        known(self.asks(Message::Close, Question::Close(sale), idle))
     }
 }
 
 impl Platform for Hardware {
-    fn add_order(&mut self, order: OrderNo, total: Fen, _: Idle<'_>) -> Result<ScanUrl, NotAdded> {
+    fn add_order(
+        &mut self,
+        order: OrderNo,
+        total: Fen,
+        idle: Idle<'_>,
+    ) -> Result<ScanUrl, NotAdded> {
         self.step();
         let fate = self.world.0.borrow_mut().fate(Message::AddOrder);
         let answer = {
@@ -349,7 +377,7 @@ impl Platform for Hardware {
             }
         };
         self.step();
-        self.passes(if answer.is_some() { 150 } else { CALL_TIME });
+        self.passes(if answer.is_some() { 150 } else { CALL_TIME }, idle);
         let (Ok(mut body) | Err(mut body)) = answer.ok_or(NotAdded::NoAnswer)?;
         if fate == Fate::Garbled {
             let cut = self

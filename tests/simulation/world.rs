@@ -514,7 +514,7 @@ impl Shared {
             resumes_claims: !is_lying,
         };
         let disk = KioskDisk(self.clone());
-        let (mut journal, records) = Journal::open(disk).expect("this disk reads");
+        let (journal, records) = Journal::open(disk).expect("this disk reads");
         let resumed = records
             .map_err(|damaged| damaged.to_string())
             .and_then(|records| {
@@ -522,7 +522,7 @@ impl Shared {
                 resumed.map_err(|contradiction| contradiction.to_string())
             });
         match resumed {
-            Ok((machine, first)) => self.runs(machine, first, &mut journal),
+            Ok((machine, first)) => self.runs(machine, first, journal),
             Err(damage) => {
                 let mut world = self.0.borrow_mut();
                 assert!(
@@ -538,36 +538,40 @@ impl Shared {
         }
     }
 
-    fn runs(&self, machine: Machine, first: Effects, journal: &mut Journal<KioskDisk>) {
-        let hardware = || Hardware::of(self);
-        let dice = self.clone();
-        let mut random = move || {
+    fn runs(&self, machine: Machine, first: Effects, journal: Journal<KioskDisk>) {
+        let hardware = || Box::new(Hardware::of(self));
+        let (dice, calendar, witness) = (self.clone(), self.clone(), self.clone());
+        let random = move || {
             let mut world = dice.0.borrow_mut();
             u128::from(world.dice.draw()) << 64 | u128::from(world.dice.draw())
         };
+        let is_over = move || {
+            let world = calendar.0.borrow();
+            world.now >= world.end
+        };
         let ports = Ports {
-            clock: self,
-            random: &mut random,
-            display: &mut hardware(),
-            keypad: &mut hardware(),
-            dispenser: &mut hardware(),
-            journal,
-            merchant: &mut hardware(),
-            platform: &mut hardware(),
+            clock: Box::new(self.clone()),
+            random: Box::new(random),
+            display: hardware(),
+            keypad: hardware(),
+            dispenser: hardware(),
+            journal: Box::new(journal),
+            merchant: hardware(),
+            platform: hardware(),
             // Nothing here needs a loop that turns for nothing: time goes from one event to the next.
             pace: Pace {
                 idle: Duration::from_secs(3600),
                 countdown: Duration::from_secs(30),
             },
-            alive: &mut |_| {},
-            witness: &mut |_, happening| {
+            stop: Box::new(is_over),
+            alive: Box::new(|_| {}),
+            witness: Box::new(move |_, happening| {
                 if let Happens::Effect(effect) = happening {
-                    self.0.borrow_mut().witnesses(effect);
+                    witness.0.borrow_mut().witnesses(effect);
                 }
-            },
+            }),
         };
-        let is_over = || self.0.borrow().now >= self.0.borrow().end;
-        Runner::new(machine, first, ports).run(&is_over);
+        Runner::new(machine, first, ports).run();
     }
 
     /// A step of the kiosk's input or output: whether the power goes.

@@ -348,7 +348,11 @@ pub struct Kiosk {
 }
 
 impl Kiosk {
+    /// Types; an amount not before the kiosk asks for one.
     pub fn types(&mut self, keys: &str) {
+        if keys.starts_with(|key: char| key.is_ascii_digit()) {
+            self.logs("screen amount");
+        }
         self.keys
             .as_mut()
             .expect("open")

@@ -5,9 +5,10 @@
 
 mod devices;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, mpsc};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -30,14 +31,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 pub struct Desk {
     address: SocketAddr,
     page: Arc<Page>,
-    keys: Arc<Mutex<mpsc::Receiver<Key>>>,
+    /// Where the pressed keys come out, as characters.
+    keys: UnixStream,
 }
 
 /// What the page's server and the devices share.
 #[derive(Debug)]
 struct Page {
     shown: watch::Sender<Shown>,
-    keys: mpsc::Sender<Key>,
+    keys: UnixStream,
     links: Mutex<Links>,
 }
 
@@ -68,10 +70,10 @@ impl Desk {
     pub fn open(listen: SocketAddr) -> io::Result<Desk> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
-        let (sender, keys) = mpsc::channel();
+        let (pressed, keys) = UnixStream::pair()?;
         let page = Arc::new(Page {
             shown: watch::channel(Shown::default()).0,
-            keys: sender,
+            keys: pressed,
             links: Mutex::default(),
         });
         let router = router(Arc::clone(&page));
@@ -92,7 +94,7 @@ impl Desk {
         Ok(Desk {
             address,
             page,
-            keys: Arc::new(Mutex::new(keys)),
+            keys,
         })
     }
 
@@ -112,10 +114,10 @@ impl Desk {
 
     /// Presses keys, as the page does.
     pub fn hand(&self) -> impl Fn(Key) + Send + use<> {
-        let keys = self.page.keys.clone();
+        let page = Arc::clone(&self.page);
         // A kiosk that has ended takes no more keys.
         move |key| {
-            let _ = keys.send(key);
+            let _ = page.press(key);
         }
     }
 
@@ -126,6 +128,10 @@ impl Desk {
 }
 
 impl Page {
+    fn press(&self, key: Key) -> io::Result<()> {
+        (&self.keys).write_all(&[key.cap() as u8])
+    }
+
     fn show(&self, change: impl FnOnce(&mut Shown)) {
         self.shown.send_modify(|shown| {
             change(shown);
@@ -203,7 +209,7 @@ struct Press {
 
 async fn key(State(page): State<Arc<Page>>, Json(press): Json<Press>) -> StatusCode {
     match Key::from_char(press.key) {
-        Some(key) if page.keys.send(key).is_ok() => StatusCode::NO_CONTENT,
+        Some(key) if page.press(key).is_ok() => StatusCode::NO_CONTENT,
         Some(_) => StatusCode::GONE,
         None => StatusCode::BAD_REQUEST,
     }

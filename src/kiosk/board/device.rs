@@ -1,24 +1,7 @@
-//! Device files: waiting for one, and what an installer can do when it cannot be opened.
+//! Device files: what an installer can do when one cannot be opened.
 
-use core::time::Duration;
-use std::io::{Error, ErrorKind, Result};
-use std::os::fd::BorrowedFd;
+use std::io::{Error, ErrorKind};
 use std::path::Path;
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-
-/// Waits until there is something to read, for so long at most; `None` only waits. A signal ends the wait early.
-pub fn wait_readable(file: Option<BorrowedFd<'_>>, patience: Duration) -> Result<bool> {
-    let patience = Timespec::try_from(patience).map_err(Error::other)?;
-    let mut files: Vec<PollFd<'_>> =
-        Vec::from_iter(file.iter().map(|file| PollFd::new(file, PollFlags::IN)));
-    match poll(&mut files, Some(&patience)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
 
 /// The error, named with its file and its cure. `group` may open the file; `absent` tells why it may not be there.
 pub fn explain(error: Error, file: &Path, group: &str, absent: &str) -> Error {

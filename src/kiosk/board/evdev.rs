@@ -16,7 +16,8 @@ use evdev::{EventSummary, KeyCode};
 use super::device;
 use crate::kiosk::legend::{Cap, Legend};
 use crate::kiosk::machine::event::Key;
-use crate::kiosk::ports::{Keypad, Pressed};
+use crate::kiosk::ports::{Keypad, Pressed, Socket};
+use crate::kiosk::ready::{self, Ready};
 
 /// Between two looks for a pad that is not there.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -110,7 +111,7 @@ impl Keypad for EvdevKeypad {
         )
     }
 
-    fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
+    fn wait(&mut self, patience: Duration, socket: Option<Socket<'_>>) -> io::Result<Pressed> {
         self.look();
         if let Some(key) = self.more.pop_front() {
             return Ok(Pressed::Key(key));
@@ -119,7 +120,8 @@ impl Keypad for EvdevKeypad {
             Some(_) => patience,
             None => patience.min(LOOK_EVERY),
         };
-        if !device::wait_readable(self.pad.as_ref().map(AsFd::as_fd), patience)? {
+        let pad = self.pad.as_ref().map(AsFd::as_fd);
+        if ready::wait(pad, socket, patience)? != Ready::File {
             return Ok(Pressed::Nothing);
         }
         if let Err(error) = self.read() {
@@ -200,7 +202,7 @@ mod tests {
     #[test]
     fn a_pad_that_is_not_there_is_waited_for() {
         let mut pad = EvdevKeypad::new(Some(PathBuf::from("/dev/input/by-id/nothing")));
-        let pressed = pad.wait(Duration::from_millis(1)).expect("no error");
+        let pressed = pad.wait(Duration::from_millis(1), None).expect("no error");
         assert_eq!(pressed, Pressed::Nothing);
         let error = pad.connect().expect_err("not there").to_string();
         assert!(error.contains("plug the number pad in"), "{error}");

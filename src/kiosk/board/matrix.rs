@@ -8,16 +8,18 @@ mod scan;
 
 use core::time::Duration;
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Instant as SystemInstant;
 
 use gpiocdev::Request;
-use gpiocdev::line::{Bias, Drive, EdgeDetection, Value};
+use gpiocdev::line::{Bias, Drive, EdgeDetection, Value, Values};
 
 use crate::kiosk::board::gpio::{self, GpioChip};
 use crate::kiosk::legend::{Cap, Legend};
 use crate::kiosk::machine::event::Key;
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::ports::{Keypad, Pressed};
+use crate::kiosk::ports::{Keypad, Pressed, Socket};
+use crate::kiosk::ready::{self, Ready};
 
 pub use scan::{HOLD, Scanner, Stroke};
 
@@ -131,6 +133,13 @@ impl MatrixKeypad {
         Ok(closed)
     }
 
+    /// Whether any contact is closed, while all rows are driven.
+    fn is_touched(&self) -> io::Result<bool> {
+        let mut levels = Values::from_offsets(&self.wiring.columns);
+        self.columns.values(&mut levels).map_err(io::Error::other)?;
+        Ok(levels.iter().any(|level| level.value == Value::Inactive))
+    }
+
     fn key(&self, stroke: Stroke) -> Option<Key> {
         match stroke {
             Stroke::Press(place) => Some(self.wiring.caps.get(place)?.press),
@@ -140,7 +149,7 @@ impl MatrixKeypad {
 
     /// Pulls these rows low; the others float.
     fn drive(&self, is_driven: impl Fn(u32) -> bool) -> io::Result<()> {
-        let mut levels = gpiocdev::line::Values::default();
+        let mut levels = Values::default();
         for line in &self.wiring.rows {
             levels.set(
                 *line,
@@ -160,33 +169,31 @@ impl Keypad for MatrixKeypad {
         self.wiring.legend()
     }
 
-    fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
+    fn wait(&mut self, patience: Duration, socket: Option<Socket<'_>>) -> io::Result<Pressed> {
         let deadline = SystemInstant::now() + patience;
         loop {
-            let now = Instant::from_millis(self.began.elapsed().as_millis() as u64);
-            if let Some(key) = self
-                .scanner
-                .see(now, self.scan()?)
-                .and_then(|s| self.key(s))
-            {
-                return Ok(Pressed::Key(key));
+            // Scanning itself makes edges: what came before this look is in it.
+            while self.columns.has_edge_event().map_err(io::Error::other)? {
+                self.columns.read_edge_event().map_err(io::Error::other)?;
+            }
+            if !self.scanner.is_idle() || self.is_touched()? {
+                let now = Instant::from_millis(self.began.elapsed().as_millis() as u64);
+                let stroke = self.scanner.see(now, self.scan()?);
+                if let Some(key) = stroke.and_then(|stroke| self.key(stroke)) {
+                    return Ok(Pressed::Key(key));
+                }
             }
             let left = deadline.saturating_duration_since(SystemInstant::now());
             if left.is_zero() {
                 return Ok(Pressed::Nothing);
             }
-            let sleep = if self.scanner.is_idle() {
-                left
-            } else {
-                left.min(SCAN_EVERY)
+            let sleep = match self.scanner.is_idle() {
+                true => left,
+                false => left.min(SCAN_EVERY),
             };
-            // Scanning itself makes edges: what came before the sleep is not what is waited for.
-            while self.columns.has_edge_event().map_err(io::Error::other)? {
-                self.columns.read_edge_event().map_err(io::Error::other)?;
+            if ready::wait(Some(self.columns.as_fd()), socket, sleep)? == Ready::Socket {
+                return Ok(Pressed::Nothing);
             }
-            self.columns
-                .wait_edge_event(sleep)
-                .map_err(io::Error::other)?;
         }
     }
 }

@@ -71,8 +71,6 @@ pub struct Placing {
     pub order: OrderNo,
     /// The code that showed before, where this is a regeneration.
     pub earlier: Option<Paying>,
-    /// The customer wants to leave as soon as the call under way has ended.
-    pub cancelled: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -30,7 +30,6 @@ impl Machine {
             sale,
             order,
             earlier: None,
-            cancelled: false,
         })
     }
 
@@ -46,7 +45,6 @@ impl Machine {
             sale: paying.sale.clone(),
             order,
             earlier: Some(paying),
-            cancelled: false,
         })
     }
 
@@ -69,9 +67,6 @@ impl Machine {
         why: NoReply,
         turn: &mut Turn<'_>,
     ) -> State {
-        if placing.cancelled {
-            return self.leave(placing.sale, Leaving::Cancelled, turn);
-        }
         if placing.earlier.is_some() && !self.dispenser_ready {
             return self.leave(placing.sale, Leaving::Withdrawn, turn);
         }
@@ -98,6 +93,16 @@ impl Machine {
             NoReply::NotAdmitted => return State::starting(turn.now, Some(Outage::NotAdmitted)),
         };
         Telling::sorry(&placing.sale, what, turn.now)
+    }
+
+    /// The customer leaves while a number is on its way: its code will never show.
+    pub(super) fn leave_unplaced(&mut self, sale: Sale, turn: &mut Turn<'_>) -> State {
+        if sale.shown.is_some() {
+            return self.leave(sale, Leaving::Cancelled, turn);
+        }
+        turn.record(sale.id, Fact::Closing);
+        self.owe(sale.id, Duty::Close, turn);
+        State::typing(turn.now)
     }
 
     pub(super) fn polled(

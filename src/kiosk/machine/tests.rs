@@ -477,27 +477,27 @@ fn what_could_not_be_placed_is_tried_again_with_one_key() {
 }
 
 #[test]
-fn whoever_cancels_while_the_order_is_on_its_way_gets_no_code() {
-    let bench = Bench::ready().types("1#C").registered(Ok(()));
+fn whoever_cancels_while_the_order_is_on_its_way_leaves_at_once() {
+    let left = |bench: Bench| {
+        let bench = bench.types("C");
+        assert_eq!(bench.screen_name(), "amount");
+        assert_eq!(bench.facts().last(), Some(&"CLOSE"));
+        bench
+    };
+    let bench = left(Bench::ready().types("1#")).registered(Ok(()));
     assert!(!bench.wants(|effect| matches!(effect, Effect::AddOrder { .. })));
-    assert_eq!(
-        bench.closed(Ok(())).screen(),
-        Screen::NotPaid {
-            why: Leaving::Cancelled
-        }
-    );
+    assert_eq!(bench.closed(Ok(())).facts().last(), Some(&"settled"));
 
-    let bench = Bench::ready()
-        .types("1#")
-        .registered(Ok(()))
-        .types("C")
-        .added(Ok(url()));
-    assert_eq!(
-        bench.closed(Ok(())).screen(),
-        Screen::NotPaid {
-            why: Leaving::Cancelled
-        }
-    );
+    let bench = left(Bench::ready().types("1#").registered(Ok(())));
+    assert_eq!(bench.added(Ok(url())).screen_name(), "amount", "no code");
+}
+
+#[test]
+fn whoever_cancels_while_a_second_code_is_on_its_way_may_have_paid_the_first() {
+    let bench = Bench::shows_code().types("RC");
+    assert_eq!(bench.facts().last(), Some(&"CLOSE"));
+    let bench = bench.registered(Ok(())).closed(refused(SaleStatus::Paid));
+    assert_eq!(bench.claimed(Ok(())).pulses(), 1);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use ureq::Agent;
 use ureq::http::Request;
 use ureq::tls::{PemItem, RootCerts, parse_pem};
 
-use super::{Answer, Reached, agent, clock_ahead, trouble, whole};
+use super::transport::awake;
+use super::{Answer, Patient, Reached, agent, clock_ahead, trouble, whole};
 use crate::api;
 use crate::files::Unusable;
 use crate::ids::{ClaimId, OrderNo, SaleId};
@@ -56,6 +57,10 @@ impl MerchantClient {
 
     /// Asks for what is unsettled, as at every start, and changes nothing; what is wrong if that fails.
     pub fn check(&self) -> Result<Reached, String> {
+        awake(&mut Patient, || self.checked())
+    }
+
+    fn checked(&self) -> Result<Reached, String> {
         let url = format!("{}/v1/sales/unsettled", self.url);
         let request = self
             .agent
@@ -92,6 +97,7 @@ impl MerchantClient {
     /// Makes one call; the answer's body as `A`.
     fn call<A: DeserializeOwned>(
         &self,
+        idle: Idle<'_>,
         method: &str,
         path: &str,
         body: &impl Serialize,
@@ -108,16 +114,16 @@ impl MerchantClient {
                 tracing::error!("{call}: {error}");
                 NoReply::NoAnswer
             })?;
-        let answer = whole(&call, self.agent.run(request)).ok_or(NoReply::NoAnswer)?;
+        let answer = whole(&call, idle, || self.agent.run(request)).ok_or(NoReply::NoAnswer)?;
         read(&call, &answer)
     }
 
-    fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, NoReply> {
+    fn get<A: DeserializeOwned>(&self, idle: Idle<'_>, path: &str) -> Result<A, NoReply> {
         let request = self
             .agent
             .get(format!("{}{path}", self.url))
             .header("Authorization", &self.authorization);
-        let answer = whole(path, request.call()).ok_or(NoReply::NoAnswer)?;
+        let answer = whole(path, idle, || request.call()).ok_or(NoReply::NoAnswer)?;
         read(path, &answer)
     }
 }
@@ -154,8 +160,8 @@ fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> 
 }
 
 impl Merchant for MerchantClient {
-    fn unsettled(&mut self, _idle: Idle<'_>) -> Result<Unsettled, NoReply> {
-        let theirs: Vec<api::UnsettledSale> = self.get("/v1/sales/unsettled")?;
+    fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply> {
+        let theirs: Vec<api::UnsettledSale> = self.get(idle, "/v1/sales/unsettled")?;
         let read = |theirs: api::UnsettledSale| UnsettledSale {
             sale: theirs.sale,
             total: theirs.total,
@@ -173,9 +179,10 @@ impl Merchant for MerchantClient {
         order: OrderNo,
         sale: SaleId,
         total: Fen,
-        _idle: Idle<'_>,
+        idle: Idle<'_>,
     ) -> Result<(), NoReply> {
         let held: api::Order = self.call(
+            idle,
             "PUT",
             &format!("/v1/orders/{order}"),
             &api::Register { sale, total },
@@ -187,8 +194,8 @@ impl Merchant for MerchantClient {
         }
     }
 
-    fn poll(&mut self, order: OrderNo, _idle: Idle<'_>) -> Result<SaleStatus, NoReply> {
-        let held: api::Order = self.get(&format!("/v1/orders/{order}"))?;
+    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<SaleStatus, NoReply> {
+        let held: api::Order = self.get(idle, &format!("/v1/orders/{order}"))?;
         if held.order_no == order {
             Ok(held.status)
         } else {
@@ -196,8 +203,9 @@ impl Merchant for MerchantClient {
         }
     }
 
-    fn claim(&mut self, sale: SaleId, claim: ClaimId, _idle: Idle<'_>) -> Result<(), NoReply> {
+    fn claim(&mut self, sale: SaleId, claim: ClaimId, idle: Idle<'_>) -> Result<(), NoReply> {
         let granted: api::Granted = self.call(
+            idle,
             "POST",
             &format!("/v1/sales/{sale}/claim"),
             &api::Claim { claim },
@@ -218,15 +226,16 @@ impl Merchant for MerchantClient {
         sale: SaleId,
         claim: ClaimId,
         outcome: Outcome,
-        _idle: Idle<'_>,
+        idle: Idle<'_>,
     ) -> Result<(), NoReply> {
         let report = api::Report { claim, outcome };
-        self.call::<api::Standing>("POST", &format!("/v1/sales/{sale}/outcome"), &report)
+        self.call::<api::Standing>(idle, "POST", &format!("/v1/sales/{sale}/outcome"), &report)
             .map(drop)
     }
 
-    fn close(&mut self, sale: SaleId, _idle: Idle<'_>) -> Result<(), NoReply> {
+    fn close(&mut self, sale: SaleId, idle: Idle<'_>) -> Result<(), NoReply> {
         let standing: api::Standing = self.call(
+            idle,
             "POST",
             &format!("/v1/sales/{sale}/close"),
             &serde_json::json!({}),

@@ -3,7 +3,8 @@
 use ureq::Agent;
 use ureq::tls::RootCerts;
 
-use super::{Reached, agent, clock_ahead, trouble, whole};
+use super::transport::awake;
+use super::{Patient, Reached, agent, clock_ahead, trouble, whole};
 use crate::ids::{OrderNo, ScanUrl};
 use crate::kiosk::config::Config;
 use crate::kiosk::machine::event::NotAdded;
@@ -35,7 +36,7 @@ impl PlatformClient {
 impl PlatformClient {
     /// Whether anybody answers at the platform's address. Adds no order: that cannot be taken back.
     pub fn check(&self) -> Result<Reached, String> {
-        let response = self.agent.get(&self.url).call();
+        let response = awake(&mut Patient, || self.agent.get(&self.url).call());
         let response = response.map_err(|error| trouble::explain(&self.url, &error))?;
         Ok(Reached {
             says: format!("HTTP {}", response.status().as_u16()),
@@ -49,17 +50,16 @@ impl Platform for PlatformClient {
         &mut self,
         order: OrderNo,
         total: Fen,
-        _idle: Idle<'_>,
+        idle: Idle<'_>,
     ) -> Result<ScanUrl, NotAdded> {
         let request = Request {
             app_key: &self.app_key,
             order_no: order,
             total,
         };
-        let answer = whole(
-            "AddOrderInfo",
-            self.agent.post(&self.url).send_json(&request),
-        )
+        let answer = whole("AddOrderInfo", idle, || {
+            self.agent.post(&self.url).send_json(&request)
+        })
         .ok_or(NotAdded::NoAnswer)?;
         // The body's code decides, not the HTTP status: errors come as HTTP 200 as well.
         add_order::read(&answer.body, &request, &self.rules).map_err(|error| {

@@ -52,7 +52,7 @@ struct Customer {
 }
 
 impl Keypad for Customer {
-    fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
+    fn wait(&mut self, patience: Duration, _: Option<Socket<'_>>) -> io::Result<Pressed> {
         if let Some(key) = self.keys.pop().and_then(Key::from_char) {
             return Ok(Pressed::Key(key));
         }
@@ -132,8 +132,8 @@ impl Journal for GoodDay {
 /// turn of the loop.
 fn sale(
     pulse: Duration,
-    stop: &dyn Fn(&Relay) -> bool,
-    turns: &dyn Fn(&Relay),
+    stop: impl Fn(&Relay) -> bool + 'static,
+    turns: impl Fn(&Relay) + 'static,
 ) -> Vec<(u64, bool)> {
     let time = Time::default();
     let relay = Relay(time.clone(), Rc::default());
@@ -151,31 +151,33 @@ fn sale(
     };
     let (machine, first) = Machine::resume(settings, time.now(), []).expect("an empty journal");
     let run = || {
-        let Ok(mut dispenser) = PulseDispenser::new(relay.clone(), false, shape) else {
+        let Ok(dispenser) = PulseDispenser::new(relay.clone(), false, shape) else {
             panic!("this line cannot fail")
         };
         let mut random = 0;
+        let (stopping, turning) = (relay.clone(), relay.clone());
         let ports = Ports {
-            clock: &time,
-            random: &mut || {
+            clock: Box::new(time.clone()),
+            random: Box::new(move || {
                 random += 1;
                 random
-            },
-            display: &mut SlowPanel(time.clone()),
-            keypad: &mut Customer {
+            }),
+            display: Box::new(SlowPanel(time.clone())),
+            keypad: Box::new(Customer {
                 time: time.clone(),
                 keys: vec!['#', '1'],
                 leaves_at: 60_000,
-            },
-            dispenser: &mut dispenser,
-            journal: &mut GoodDay,
-            merchant: &mut GoodDay,
-            platform: &mut GoodDay,
+            }),
+            dispenser: Box::new(dispenser),
+            journal: Box::new(GoodDay),
+            merchant: Box::new(GoodDay),
+            platform: Box::new(GoodDay),
             pace: Pace::default(),
-            alive: &mut |_| turns(&relay),
-            witness: &mut |_, _| {},
+            stop: Box::new(move || stop(&stopping)),
+            alive: Box::new(move |_| turns(&turning)),
+            witness: Box::new(|_, _| {}),
         };
-        Runner::new(machine, first, ports).run(&|| stop(&relay));
+        Runner::new(machine, first, ports).run();
     };
     // A panic is one of the stories.
     let _ = catch_unwind(AssertUnwindSafe(run));
@@ -199,19 +201,19 @@ fn pulse(changes: &[(u64, bool)]) -> (u64, u64) {
 
 #[test]
 fn a_slow_panel_does_not_shorten_the_pulse() {
-    let changes = sale(Duration::from_millis(500), &|_| false, &|_| {});
+    let changes = sale(Duration::from_millis(500), |_| false, |_| {});
     assert_eq!(pulse(&changes).1, 500, "{changes:?}");
 }
 
 #[test]
 fn a_pulse_under_way_is_finished_before_the_kiosk_ends() {
-    let changes = sale(Duration::from_millis(500), &is_on, &|_| {});
+    let changes = sale(Duration::from_millis(500), is_on, |_| {});
     assert_eq!(pulse(&changes).1, 500, "{changes:?}");
 }
 
 #[test]
 fn a_long_pulse_is_cut_off_when_the_kiosk_must_end() {
-    let changes = sale(Duration::from_secs(60), &is_on, &|_| {});
+    let changes = sale(Duration::from_secs(60), is_on, |_| {});
     let (_, length) = pulse(&changes);
     assert!((5000..6000).contains(&length), "{length} ms");
 }
@@ -219,6 +221,6 @@ fn a_long_pulse_is_cut_off_when_the_kiosk_must_end() {
 #[test]
 fn a_panic_in_the_middle_of_a_pulse_switches_it_off() {
     let fails = |relay: &Relay| assert!(!is_on(relay), "something else went wrong");
-    let changes = sale(Duration::from_secs(60), &|_| false, &fails);
+    let changes = sale(Duration::from_secs(60), |_| false, fails);
     assert!(pulse(&changes).1 < 60_000, "{changes:?}");
 }

@@ -2,15 +2,15 @@
 
 use core::time::Duration;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use super::{Desk, Page};
 use crate::ids::SaleId;
 use crate::kiosk::board::encode_png;
-use crate::kiosk::machine::event::Key;
+use crate::kiosk::board::typed::TypedKeypad;
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::ports::{Dispenser, Keypad, Panel, Pressed};
+use crate::kiosk::ports::{Dispenser, Panel};
 use crate::kiosk::ui::frame::Frame;
 use crate::money::Fen;
 use crate::sale::Outcome;
@@ -21,10 +21,6 @@ pub struct DeskPanel {
     page: Arc<Page>,
     size: (u32, u32),
 }
-
-/// The keypad on the page.
-#[derive(Debug)]
-pub struct DeskKeypad(Arc<Mutex<Receiver<Key>>>);
 
 /// The goods on the page: they always come out, after a moment.
 #[derive(Debug)]
@@ -44,8 +40,8 @@ impl Desk {
     }
 
     /// The page's keypad.
-    pub fn keypad(&self) -> DeskKeypad {
-        DeskKeypad(Arc::clone(&self.keys))
+    pub fn keypad(&self) -> io::Result<TypedKeypad<UnixStream>> {
+        Ok(TypedKeypad::new(self.keys.try_clone()?))
     }
 
     /// The page's dispenser; a pulse takes so long.
@@ -70,17 +66,6 @@ impl Panel for DeskPanel {
             shown.png = png;
         });
         Ok(())
-    }
-}
-
-impl Keypad for DeskKeypad {
-    fn wait(&mut self, patience: Duration) -> io::Result<Pressed> {
-        let keys = self.0.lock().expect("only one loop reads the keys");
-        match keys.recv_timeout(patience) {
-            Ok(key) => Ok(Pressed::Key(key)),
-            Err(RecvTimeoutError::Timeout) => Ok(Pressed::Nothing),
-            Err(RecvTimeoutError::Disconnected) => Ok(Pressed::Ended),
-        }
     }
 }
 
