@@ -70,7 +70,7 @@ pub struct Settings {
     pub resumes_claims: bool,
 }
 
-/// Between one "not paid yet" and the next question.
+/// Between one question and the next, where the merchant answers "not paid yet" at once.
 const POLL_EVERY: Duration = Duration::from_millis(300);
 /// How long a customer who wanted to leave may be expected to still stand there.
 const STILL_HERE: Duration = Duration::from_secs(30);
@@ -240,6 +240,7 @@ impl Machine {
                             url,
                             ends_at,
                             poll: Backoff::due(now),
+                            asked_at: now,
                             remark: None,
                         })
                     }
@@ -257,6 +258,7 @@ impl Machine {
             (State::Paying(mut paying), Event::Woke) => {
                 paying.remark.take_if(|(_, until)| now >= *until);
                 if paying.poll.begin(now) {
+                    paying.asked_at = now;
                     turn.emit(Effect::Poll {
                         order: paying.order,
                         sale: paying.sale.id,

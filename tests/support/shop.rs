@@ -289,7 +289,12 @@ impl Shop {
 
     /// The same with the merchant at another address.
     pub fn kiosk_of(&self, platform: &Program, merchant_url: &str, lines: &str) -> Kiosk {
-        let config = self.configure_kiosk(&platform.url("/prod-api"), merchant_url, lines);
+        self.kiosk_between(&platform.url("/prod-api"), merchant_url, lines)
+    }
+
+    /// The same with both at other addresses.
+    pub fn kiosk_between(&self, platform_url: &str, merchant_url: &str, lines: &str) -> Kiosk {
+        let config = self.configure_kiosk(platform_url, merchant_url, lines);
         self.start_kiosk(kiosk_program(), config)
     }
 

@@ -80,6 +80,8 @@ pub struct Paying {
     pub url: ScanUrl,
     pub ends_at: Instant,
     pub poll: Backoff,
+    /// When the merchant was asked last.
+    pub asked_at: Instant,
     pub remark: Option<(Remark, Instant)>,
 }
 

@@ -113,7 +113,8 @@ impl Machine {
     ) -> State {
         match result {
             Ok(SaleStatus::Open) => {
-                paying.poll = Backoff::due(turn.now + POLL_EVERY);
+                // A merchant that keeps us waiting until there is news is asked again at once.
+                paying.poll = Backoff::due(turn.now.max(paying.asked_at + POLL_EVERY));
                 paying
                     .remark
                     .take_if(|(remark, _)| *remark == Remark::Unconnected);

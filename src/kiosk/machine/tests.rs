@@ -656,6 +656,20 @@ fn a_merchant_that_falls_silent_is_told_and_asked_less_and_less() {
 }
 
 #[test]
+fn a_merchant_that_waits_for_news_is_asked_again_at_once_and_another_is_not() {
+    let asks = |bench: &Bench| bench.wants(|effect| matches!(effect, Effect::Poll { .. }));
+    let answered_after = |time| {
+        let mut bench = Bench::shows_code().waits(Duration::ZERO);
+        bench.now = bench.now + time;
+        bench.polled(Ok(SaleStatus::Open)).waits(Duration::ZERO)
+    };
+    let plain = answered_after(Duration::from_millis(20));
+    assert!(!asks(&plain), "it is left alone for a moment");
+    assert!(asks(&plain.waits(POLL_EVERY)));
+    assert!(asks(&answered_after(Duration::from_secs(25))));
+}
+
+#[test]
 fn a_claim_that_gets_no_answer_is_made_again_with_the_same_id() {
     let bench = Bench::shows_code()
         .polled(Ok(SaleStatus::Paid))

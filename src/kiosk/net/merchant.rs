@@ -11,7 +11,7 @@ use ureq::http::Request;
 use ureq::tls::{PemItem, RootCerts, parse_pem};
 
 use super::transport::awake;
-use super::{Answer, Patient, Reached, agent, clock_ahead, trouble, whole};
+use super::{Answer, CALL_TIME, Patient, Reached, agent, clock_ahead, trouble, whole};
 use crate::api;
 use crate::files::Unusable;
 use crate::ids::{ClaimId, OrderNo, SaleId};
@@ -20,6 +20,9 @@ use crate::kiosk::machine::event::{NoReply, Unsettled, UnsettledSale};
 use crate::kiosk::ports::{Idle, Merchant};
 use crate::money::Fen;
 use crate::sale::{Outcome, SaleStatus};
+
+/// How long the merchant may keep a question until there is news: the most that the API allows. Every proxy allows more.
+const LONG_POLL: Duration = Duration::from_secs(25);
 
 /// The merchant's server, as the kiosk knows it.
 #[derive(Debug)]
@@ -118,11 +121,20 @@ impl MerchantClient {
         read(&call, &answer)
     }
 
-    fn get<A: DeserializeOwned>(&self, idle: Idle<'_>, path: &str) -> Result<A, NoReply> {
+    /// Asks; the merchant may let us wait for news for so long.
+    fn get<A: DeserializeOwned>(
+        &self,
+        idle: Idle<'_>,
+        path: &str,
+        news: Duration,
+    ) -> Result<A, NoReply> {
         let request = self
             .agent
             .get(format!("{}{path}", self.url))
-            .header("Authorization", &self.authorization);
+            .header("Authorization", &self.authorization)
+            .config()
+            .timeout_global(Some(CALL_TIME + news))
+            .build();
         let answer = whole(path, idle, || request.call()).ok_or(NoReply::NoAnswer)?;
         read(path, &answer)
     }
@@ -161,7 +173,8 @@ fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> 
 
 impl Merchant for MerchantClient {
     fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply> {
-        let theirs: Vec<api::UnsettledSale> = self.get(idle, "/v1/sales/unsettled")?;
+        let theirs: Vec<api::UnsettledSale> =
+            self.get(idle, "/v1/sales/unsettled", Duration::ZERO)?;
         let read = |theirs: api::UnsettledSale| UnsettledSale {
             sale: theirs.sale,
             total: theirs.total,
@@ -195,7 +208,11 @@ impl Merchant for MerchantClient {
     }
 
     fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<SaleStatus, NoReply> {
-        let held: api::Order = self.get(idle, &format!("/v1/orders/{order}"))?;
+        let held: api::Order = self.get(
+            idle,
+            &format!("/v1/orders/{order}?wait={}", LONG_POLL.as_secs()),
+            LONG_POLL,
+        )?;
         if held.order_no == order {
             Ok(held.status)
         } else {

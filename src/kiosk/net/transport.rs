@@ -117,6 +117,7 @@ impl Connector for SocketConnector {
             match connect(*address, &deadline) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
+                    notice_silence(&stream).map_err(io::Error::from)?;
                     let buffers = LazyBuffers::new(
                         details.config.input_buffer_size(),
                         details.config.output_buffer_size(),
@@ -160,6 +161,14 @@ fn connect(address: SocketAddr, deadline: &Deadline) -> Result<TcpStream, Error>
             return Ok(socket.into());
         }
     }
+}
+
+/// A long poll is silent for long, and so is a router that has lost its power: the kernel asks now and then.
+fn notice_silence(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(4))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(2))?;
+    sockopt::set_tcp_keepcnt(stream, 3)
 }
 
 /// A connection.
