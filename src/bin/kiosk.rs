@@ -36,6 +36,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Write every screen of a board as a PNG file
+    Screens {
+        /// The board file
+        #[arg(long, value_name = "FILE")]
+        board: PathBuf,
+        /// Where to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Try one device: a test picture, an echo of the keys, one pulse
     Try {
         /// The board file
@@ -67,6 +76,7 @@ fn run(command: Command, stop: Stop) -> Result<(), Failure> {
     match command {
         Command::Run { config } => commands::run(&Config::load(&config)?, stop),
         Command::Check { config } => commands::check(&Config::load(&config)?),
+        Command::Screens { board, out } => commands::screens(&board, &out),
         Command::Try { board, yes, device } => commands::try_device(&board, device, yes, &stop),
     }
 }

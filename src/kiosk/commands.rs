@@ -1,17 +1,23 @@
 //! What the program `kiosk` does, once its arguments are read.
 
+use std::fs;
 use std::io::{self, BufRead, Write, stdout};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
 
 use crate::cli::Failure;
+use crate::files;
 use crate::kiosk::board::file::BoardFile;
-use crate::kiosk::board::{Board, Devices};
+use crate::kiosk::board::{Board, Devices, encode_png};
 use crate::kiosk::check::{self, Finding};
 use crate::kiosk::config::Config;
+use crate::kiosk::machine::screen::Language;
 use crate::kiosk::runner::Stop;
+use crate::kiosk::ui::frame::Frame;
+use crate::kiosk::ui::{self, Look, samples};
 use crate::kiosk::{Kiosk, log_witness, tryout};
+use crate::money::Fen;
 use crate::sale::Outcome;
 
 /// A device of the board.
@@ -52,6 +58,37 @@ pub fn check(config: &Config) -> Result<(), Failure> {
         1 => Err(anyhow!("one thing is wrong").into()),
         wrong => Err(anyhow!("{wrong} things are wrong").into()),
     }
+}
+
+/// `kiosk screens`: every screen of this board in both languages, each as a PNG file.
+pub fn screens(board: &Path, out: &Path) -> Result<(), Failure> {
+    let board = BoardFile::load(board)?;
+    let (width, height) = board.panel.size();
+    let mut frame = Frame::new(width, height);
+    fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    let mut written = 0;
+    for (language, tail) in [(Language::Zh, "zh"), (Language::En, "en")] {
+        let look = Look {
+            language,
+            service_phone: Some("400-000-0000".to_owned()),
+            legend: board.keypad.legend(),
+            ..Look::default()
+        };
+        let samples = samples::all(Fen::new(350).unwrap_or(Fen::MIN));
+        for (number, sample) in samples.iter().enumerate() {
+            ui::draw(&mut frame, &sample.screen, &look);
+            let file = out.join(format!("{:02}-{}.{tail}.png", number + 1, sample.name));
+            files::replace(&file, &encode_png(&frame))
+                .with_context(|| file.display().to_string())?;
+            written += 1;
+        }
+    }
+    writeln!(
+        stdout(),
+        "{written} screens of {width} × {height} in {}",
+        out.display()
+    )?;
+    Ok(())
 }
 
 /// `kiosk try`: one device by itself.

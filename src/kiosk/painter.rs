@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::kiosk::machine::screen::{Language, Screen};
-use crate::kiosk::ports::{Display, Panel};
+use crate::kiosk::ports::{Display, Motion, Panel};
 use crate::kiosk::ui::{self, Look, frame::Frame};
 
 /// Draws each screen and shows it on a panel.
@@ -14,7 +14,7 @@ pub struct Painter {
 }
 
 impl Painter {
-    /// Draws in the panel's size. The look's language is told with each screen.
+    /// Draws in the panel's size. The look's language and motion are told with each screen.
     pub fn new(panel: Box<dyn Panel>, look: Look) -> Painter {
         let (width, height) = panel.size();
         let frame = Frame::new(width, height);
@@ -23,8 +23,9 @@ impl Painter {
 }
 
 impl Display for Painter {
-    fn show(&mut self, screen: &Screen, language: Language) -> io::Result<()> {
+    fn show(&mut self, screen: &Screen, language: Language, motion: Motion) -> io::Result<()> {
         self.look.language = language;
+        self.look.motion = motion;
         ui::draw(&mut self.frame, screen, &self.look);
         self.panel.show(screen.name(), &self.frame)
     }

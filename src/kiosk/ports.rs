@@ -28,10 +28,19 @@ pub trait Panel {
     fn show(&mut self, name: &str, frame: &Frame) -> io::Result<()>;
 }
 
+/// What moves on a screen that says the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Motion {
+    /// The key that was pressed a moment ago: it is seen at once that it was heard.
+    pub pressed: Option<Key>,
+    /// Counts the beats while something is waited for.
+    pub beat: u32,
+}
+
 /// What shows the customer a screen.
 pub trait Display {
     /// Shows it in this language. An error means that nobody knows what is seen now.
-    fn show(&mut self, screen: &Screen, language: Language) -> io::Result<()>;
+    fn show(&mut self, screen: &Screen, language: Language, motion: Motion) -> io::Result<()>;
 }
 
 /// What a keypad has to say.

@@ -16,8 +16,8 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::machine::{Machine, Random};
 use crate::kiosk::ports::{
-    Awake, Clock, Dispenser, Display, Journal, Keypad, Merchant, Patience, Platform, Pressed,
-    Socket,
+    Awake, Clock, Dispenser, Display, Journal, Keypad, Merchant, Motion, Patience, Platform,
+    Pressed, Socket,
 };
 use crate::sale::Outcome;
 
@@ -78,6 +78,10 @@ pub struct Pace {
     pub idle: Duration,
     /// While the countdown shows: its second must not jump.
     pub countdown: Duration,
+    /// Between two beats of a screen that moves.
+    pub beat: Duration,
+    /// How long a pressed key is seen.
+    pub echo: Duration,
 }
 
 impl Default for Pace {
@@ -85,6 +89,8 @@ impl Default for Pace {
         Pace {
             idle: Duration::from_secs(1),
             countdown: Duration::from_millis(200),
+            beat: Duration::from_millis(400),
+            echo: Duration::from_millis(200),
         }
     }
 }
@@ -116,8 +122,20 @@ struct Counter {
     pulsing: Option<SaleId>,
     dispenser_ready: Option<bool>,
     keys_ended: bool,
-    shown: Option<(Screen, Language)>,
+    /// The key that was pressed last, and until when it is seen.
+    pressed: Option<(Key, Instant)>,
+    shown: Option<Shown>,
     display_failed: bool,
+}
+
+/// What the panel shows.
+#[derive(Clone, PartialEq, Eq)]
+struct Shown {
+    screen: Screen,
+    language: Language,
+    motion: Motion,
+    /// Since when it is this screen, whatever moves on it.
+    since: Instant,
 }
 
 impl Runner {
@@ -145,6 +163,7 @@ impl Runner {
             pulsing: None,
             dispenser_ready: None,
             keys_ended: false,
+            pressed: None,
             shown: None,
             display_failed: false,
         };
@@ -339,42 +358,73 @@ impl Counter {
     /// Draws the screen, if it is another one than the panel shows.
     fn refresh(&mut self) {
         let now = self.clock.now();
-        let wanted = (self.machine.screen(now), self.machine.language());
+        let (screen, language) = (self.machine.screen(now), self.machine.language());
+        let same = self
+            .shown
+            .as_ref()
+            .filter(|shown| (&shown.screen, shown.language) == (&screen, language));
+        let since = same.map_or(now, |shown| shown.since);
+        let is_new = same.is_none();
+        self.pressed.take_if(|(_, until)| now >= *until);
+        let motion = Motion {
+            pressed: self.pressed.map(|(key, _)| key),
+            beat: match moves(&screen) {
+                true => ((now - since).as_millis() / self.pace.beat.as_millis()) as u32,
+                false => 0,
+            },
+        };
+        let wanted = Shown {
+            screen,
+            language,
+            motion,
+            since,
+        };
         if self.shown.as_ref() == Some(&wanted) {
             return;
         }
-        match self.display.show(&wanted.0, wanted.1) {
+        match self.display.show(&wanted.screen, language, motion) {
             Ok(()) => {
                 self.display_failed = false;
-                (self.witness)(now, Happening::Screen(&wanted.0));
+                if is_new {
+                    (self.witness)(now, Happening::Screen(&wanted.screen));
+                }
                 self.shown = Some(wanted);
             }
             Err(error) => {
                 // It is shown again at the next turn. Told once, not every second.
                 self.shown = None;
                 if !core::mem::replace(&mut self.display_failed, true) {
-                    let name = wanted.0.name();
+                    let name = wanted.screen.name();
                     tracing::error!("the panel does not show the screen {name}: {error}");
                 }
             }
         }
     }
 
+    /// When what is shown wants to move.
+    fn moves_at(&self) -> Option<Instant> {
+        let shown = self.shown.as_ref()?;
+        let beat =
+            moves(&shown.screen).then(|| shown.since + self.pace.beat * (shown.motion.beat + 1));
+        let pressed = self.pressed.map(|(_, until)| until);
+        beat.into_iter().chain(pressed).min()
+    }
+
     /// Sleeps until a key, until the socket is ready, or until there is something to do.
     fn sleep(&mut self, socket: Option<Socket<'_>>, at_most: Duration) {
         let now = self.clock.now();
-        let wake_at = [self.wakes_at(), self.dispenser.wake_at()]
-            .into_iter()
-            .flatten()
-            .min();
-        let longest = match self.shown {
-            Some((Screen::Pay { .. }, _)) => self.pace.countdown.min(at_most),
+        let wake_at = [self.wakes_at(), self.dispenser.wake_at(), self.moves_at()];
+        let wake_at = wake_at.into_iter().flatten().min();
+        let longest = match self.shown.as_ref().map(|shown| &shown.screen) {
+            Some(Screen::Pay { .. }) => self.pace.countdown.min(at_most),
             _ => self.pace.idle.min(at_most),
         };
         let patience = wake_at.map_or(longest, |wake_at| (wake_at - now).min(longest));
         match self.keypad.wait(patience, socket) {
             Ok(Pressed::Key(key)) => {
-                (self.witness)(self.clock.now(), Happening::Key(key));
+                let now = self.clock.now();
+                (self.witness)(now, Happening::Key(key));
+                self.pressed = Some((key, now + self.pace.echo));
                 self.step(Event::Key(key));
             }
             Ok(Pressed::Nothing) => {}
@@ -385,6 +435,11 @@ impl Counter {
             }
         }
     }
+}
+
+/// Whether something moves on this screen for as long as it shows.
+fn moves(screen: &Screen) -> bool {
+    matches!(screen, Screen::OneMoment { .. } | Screen::Paid { .. })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod input;
 mod keys;
 mod page;
 mod qr;
+pub mod samples;
 mod screens;
 mod shapes;
 mod sign;
@@ -20,10 +21,11 @@ mod words;
 
 use crate::kiosk::legend::Legend;
 use crate::kiosk::machine::screen::{Language, Screen};
+use crate::kiosk::ports::Motion;
 use crate::kiosk::ui::frame::Frame;
 use crate::kiosk::ui::page::Page;
 
-/// What does not come from the sale: the language, whom to call, and the pad.
+/// What does not come from the sale: the language, whom to call, the pad, and what moves.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Look {
     /// The language of the words.
@@ -32,6 +34,8 @@ pub struct Look {
     pub service_phone: Option<String>,
     /// What is printed on the pad.
     pub legend: Legend,
+    /// What moves.
+    pub motion: Motion,
 }
 
 /// Draws a screen over the whole frame.

@@ -13,7 +13,7 @@ use selpay_kiosk::kiosk::machine::event::{NoReply, NotAdded, Unsettled, Unsettle
 use selpay_kiosk::kiosk::machine::instant::Instant;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
 use selpay_kiosk::kiosk::ports::{
-    self, Dispenser, Display, Idle, Keypad, Merchant, Patience, Platform, Pressed, Socket,
+    self, Dispenser, Display, Idle, Keypad, Merchant, Motion, Patience, Platform, Pressed, Socket,
 };
 use selpay_kiosk::merchant::ledger::NotRegistered;
 use selpay_kiosk::money::Fen;
@@ -218,7 +218,7 @@ impl Hardware {
 }
 
 impl Display for Hardware {
-    fn show(&mut self, screen: &Screen, _: Language) -> io::Result<()> {
+    fn show(&mut self, screen: &Screen, _: Language, _: Motion) -> io::Result<()> {
         self.world.shown(screen);
         Ok(())
     }

@@ -562,6 +562,8 @@ impl Shared {
             pace: Pace {
                 idle: Duration::from_secs(3600),
                 countdown: Duration::from_secs(30),
+                beat: Duration::from_secs(3600),
+                echo: Duration::ZERO,
             },
             stop: Box::new(is_over),
             alive: Box::new(|_| {}),

@@ -100,15 +100,20 @@ impl EvdevKeypad {
     }
 }
 
+/// What is printed on every number pad.
+pub fn legend() -> Legend {
+    let digits = ('0'..='9').map(|digit| (digit.to_string(), Key::Digit(digit)));
+    let printed = PRINTED.map(|(print, key)| (print.to_owned(), key));
+    Legend::new(
+        digits
+            .chain(printed)
+            .map(|(print, key)| (key, Cap { print, hold: false })),
+    )
+}
+
 impl Keypad for EvdevKeypad {
     fn legend(&self) -> Legend {
-        let digits = ('0'..='9').map(|digit| (digit.to_string(), Key::Digit(digit)));
-        let printed = PRINTED.map(|(print, key)| (print.to_owned(), key));
-        Legend::new(
-            digits
-                .chain(printed)
-                .map(|(print, key)| (key, Cap { print, hold: false })),
-        )
+        legend()
     }
 
     fn wait(&mut self, patience: Duration, socket: Option<Socket<'_>>) -> io::Result<Pressed> {

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::files::{self, Unusable};
+use crate::kiosk::board::evdev;
 use crate::kiosk::board::matrix::MatrixWiring;
 use crate::kiosk::board::mipi::Wiring;
 use crate::kiosk::board::pulse::PulseLine;
+use crate::kiosk::legend::Legend;
 
 use checks::{Wrong, check_matrix, check_mipi, check_pulse, check_size};
 use pins::Pins;
@@ -52,6 +54,18 @@ pub enum PanelKind {
     },
 }
 
+impl PanelKind {
+    /// Width and height of the picture in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        match self {
+            PanelKind::Png { size, .. } => *size,
+            PanelKind::Mipi(wiring) => wiring.picture_size(),
+            #[cfg(feature = "sim")]
+            PanelKind::Desk { size } => *size,
+        }
+    }
+}
+
 /// A keypad, by its `kind`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum KeypadKind {
@@ -64,6 +78,17 @@ pub enum KeypadKind {
     /// A page in the browser.
     #[cfg(feature = "sim")]
     Desk,
+}
+
+impl KeypadKind {
+    /// What is printed on its caps.
+    pub fn legend(&self) -> Legend {
+        match self {
+            KeypadKind::Matrix(wiring) => wiring.legend(),
+            KeypadKind::Evdev(_) => evdev::legend(),
+            _ => Legend::default(),
+        }
+    }
 }
 
 /// A dispenser, by its `kind`.

@@ -38,7 +38,7 @@ impl Clock for Time {
 struct SlowPanel(Time);
 
 impl Display for SlowPanel {
-    fn show(&mut self, _: &Screen, _: Language) -> io::Result<()> {
+    fn show(&mut self, _: &Screen, _: Language, _: Motion) -> io::Result<()> {
         self.0.pass(2000);
         Ok(())
     }

@@ -23,14 +23,23 @@ struct Drawn {
     /// The width of its cap: square, unless its print is longer.
     width: u32,
     label: Block,
+    /// Whether it was pressed a moment ago.
+    is_lit: bool,
 }
 
 impl Keys {
-    /// A grid with as many columns as fit and come out even.
+    /// A grid with as many columns as fit and come out even. The key that was pressed is lit; all are if it was one that
+    /// does nothing here.
     pub fn new(page: &Page<'_>, width: u32, keys: &[(Key, Words)]) -> Keys {
+        let pressed = page.look.motion.pressed.filter(|_| !page.has_echoed);
+        let is_none = |pressed: &Key| keys.iter().all(|(key, _)| key != pressed);
+        let all = pressed.as_ref().is_some_and(is_none);
         let keys: Vec<Drawn> = keys
             .iter()
-            .filter_map(|(key, does)| drawn(page, width, *key, *does))
+            .filter_map(|(key, does)| {
+                let is_lit = all || pressed == Some(*key);
+                drawn(page, width, *key, *does, is_lit)
+            })
             .collect();
         let cells = |columns: usize| -> Vec<u32> {
             let cell = |column: usize| keys.iter().skip(column).step_by(columns);
@@ -67,6 +76,7 @@ impl Keys {
 
     /// Draws it in the middle of an area of its height.
     pub fn draw(&self, page: &mut Page<'_>, area: Rectangle) {
+        page.has_echoed |= self.keys.iter().any(|key| key.is_lit);
         let side = page.px(24);
         let row_height = self.row_height(page);
         let pitch = row_height + self.row_gap(page);
@@ -99,12 +109,11 @@ impl Keys {
     }
 }
 
-fn drawn(page: &Page<'_>, room: u32, key: Key, does: Words) -> Option<Drawn> {
+fn drawn(page: &Page<'_>, room: u32, key: Key, does: Words, is_lit: bool) -> Option<Drawn> {
     let cap = page.look.legend.cap(key)?;
-    let letter = if key == Key::Confirm {
-        theme::PAPER
-    } else {
-        theme::INK
+    let letter = match key {
+        Key::Confirm if !is_lit => theme::PAPER,
+        _ => theme::INK,
     };
     let print = Block::line(&cap.print, page.bold(16, letter));
     let width = page.px(24).max(print.width() + page.px(10));
@@ -121,12 +130,36 @@ fn drawn(page: &Page<'_>, room: u32, key: Key, does: Words) -> Option<Drawn> {
         print,
         width,
         label,
+        is_lit,
     })
 }
 
-/// A key as it looks on the pad. Confirm is the one that stands out.
+/// Shows that a key was heard which has no place on this page: its cap, in the corner.
+pub fn echo(page: &mut Page<'_>) {
+    let Some(key) = page.look.motion.pressed.filter(|_| !page.has_echoed) else {
+        return;
+    };
+    let Some(cap) = page.look.legend.cap(key) else {
+        return;
+    };
+    let print = Block::line(&cap.print, page.bold(16, theme::INK));
+    let size = Size::new(page.px(24).max(print.width() + page.px(10)), page.px(24));
+    let key = Drawn {
+        key,
+        print,
+        width: size.width,
+        label: Block::line("", page.text(16, theme::INK)),
+        is_lit: true,
+    };
+    let corner = page.frame.size() - size - Size::new_equal(page.px(8));
+    let corner = Point::new(corner.width as i32, corner.height as i32);
+    key_cap(page, Rectangle::new(corner, size), &key);
+}
+
+/// A key as it looks on the pad. Confirm is the one that stands out, but for one that was just pressed.
 fn key_cap(page: &mut Page<'_>, area: Rectangle, key: &Drawn) {
     let (edge, face) = match key.key {
+        _ if key.is_lit => (theme::GREEN, theme::AMBER),
         Key::Confirm => (theme::GREEN, theme::GREEN),
         _ => (theme::EDGE, theme::FIELD),
     };

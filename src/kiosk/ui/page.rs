@@ -16,6 +16,8 @@ pub struct Page<'a> {
     pub frame: &'a mut Frame,
     /// Language and phone.
     pub look: &'a Look,
+    /// Whether it is seen on the page that a key was heard.
+    pub has_echoed: bool,
     /// What did not fit, or which characters no font has. Small panels have some of the former; tests look here.
     pub flaws: Vec<String>,
 }
@@ -26,6 +28,7 @@ impl<'a> Page<'a> {
         Page {
             frame,
             look,
+            has_echoed: false,
             flaws: Vec::new(),
         }
     }

@@ -16,7 +16,7 @@ use crate::kiosk::ui::keys::Keys;
 use crate::kiosk::ui::page::Page;
 use crate::kiosk::ui::sign::Sign;
 use crate::kiosk::ui::text::{Align, Block, Style};
-use crate::kiosk::ui::{theme, words};
+use crate::kiosk::ui::{keys, theme, words};
 use crate::money::Fen;
 
 /// Draws a screen over the whole page.
@@ -53,6 +53,7 @@ pub fn draw(page: &mut Page<'_>, screen: &Screen) {
         } => could_not(page, *what, *total, reference.as_ref()),
         Screen::OutOfService { why } => out_of_service(page, *why),
     }
+    keys::echo(page);
 }
 
 /// Centred text in at most so many lines.
@@ -77,6 +78,9 @@ fn yuan(total: Fen) -> String {
 }
 
 fn amount(page: &mut Page<'_>, typed: &Typed, refused: Option<Refusal>) {
+    // A figure is seen where it was typed, or a sign tells why not.
+    let is_figure = |key| matches!(key, Key::Digit(_) | Key::Point);
+    page.has_echoed = page.look.motion.pressed.is_some_and(is_figure);
     let mut column = Column::new(page.inside());
     let title = page.say(words::ENTER_AMOUNT);
     column.add(
@@ -142,7 +146,8 @@ fn why_refused(page: &Page<'_>, refusal: Refusal) -> String {
 fn one_moment(page: &mut Page<'_>, doing: Doing, total: Option<Fen>) {
     let (title, what) = words::doing(doing);
     let mut column = Column::new(page.inside());
-    let dots = Part::Sign(Sign::Dots, page.high(64), theme::EDGE, theme::GREEN);
+    let sign = Sign::Dots((page.look.motion.beat + 1) % 3);
+    let dots = Part::Sign(sign, page.high(64), theme::EDGE, theme::GREEN);
     column.add(Row::of(dots).spring(2).rank(1));
     let title = page.say(title);
     column.add(text(&column, title, page.bold(34, theme::INK), 1).gap(page.px(4)));
@@ -157,6 +162,10 @@ fn one_moment(page: &mut Page<'_>, doing: Doing, total: Option<Fen>) {
         );
     }
     column.add(Row::of(Part::Nothing).spring(3));
+    if doing == Doing::Placing {
+        let keys = Keys::new(page, column.width(), &[(Key::Cancel, words::CANCEL)]);
+        column.add(Row::of(Part::Keys(keys)).rank(3));
+    }
     column.draw(page);
 }
 
@@ -190,7 +199,12 @@ fn glad(
 
 fn paid(page: &mut Page<'_>, total: Fen) {
     page.fill(theme::FIELD);
-    let sign = Part::Sign(Sign::Down, page.high(100), theme::GREEN, theme::PAPER);
+    let sign = Part::Sign(
+        Sign::Down(page.look.motion.beat % 2 == 1),
+        page.high(100),
+        theme::GREEN,
+        theme::PAPER,
+    );
     let colors = [theme::GREEN, theme::INK];
     glad(page, sign, [words::PAID, words::COMING], total, colors);
 }

@@ -7,8 +7,9 @@ use super::*;
 use crate::ids::ScanUrl;
 use crate::kiosk::legend::{Cap, Legend};
 use crate::kiosk::machine::screen::{Language, Remark};
+use crate::kiosk::ports::Motion;
 use crate::kiosk::ui::frame::Frame;
-use crate::kiosk::ui::{self, Look};
+use crate::kiosk::ui::{self, Look, samples};
 
 /// The panels on which nothing may be left out.
 const FULL: [(u32, u32); 4] = [(240, 320), (320, 240), (320, 480), (480, 320)];
@@ -21,91 +22,23 @@ fn fen(amount: u32) -> Fen {
     Fen::new(amount).expect("an amount")
 }
 
-fn order() -> OrderNo {
-    OrderNo::from_random(0xdbd8_b6b9_8b6d_0d6b_8d9b_dbb8_60d6_bd8b)
-}
-
-fn amount(keys: &str, refused: Option<Refusal>) -> Screen {
-    let mut typed = Typed::default();
-    for key in keys.chars() {
-        typed.push(key, Fen::MAX).expect("a possible amount");
-    }
-    Screen::Amount { typed, refused }
-}
-
 fn pay(total: Fen, seconds_left: u32, remark: Option<Remark>) -> Screen {
     Screen::Pay {
         total,
         url: ScanUrl::new(REAL).expect("an address"),
-        order: order(),
+        order: OrderNo::from_random(0xdbd8),
         seconds_left,
         seconds: 3600,
         remark,
     }
 }
 
-fn could_not(what: Failure, total: Fen) -> Screen {
-    let unpaid = matches!(what, Failure::NoAnswer | Failure::Refused);
-    Screen::CouldNot {
-        what,
-        total,
-        reference: (!unpaid).then(order),
-    }
-}
-
-/// Every screen there is, with everything that can be on it.
+/// Every screen there is, for the smallest amount and the largest.
 fn screens() -> Vec<Screen> {
-    let mut screens = vec![amount("", None), amount("3.5", None)];
-    let refusals = [
-        Refusal::ThirdDecimal,
-        Refusal::SecondPoint,
-        Refusal::TooMuch(Fen::MAX),
-        Refusal::NotMultiple(Fen::MAX),
-        Refusal::Zero,
-    ];
-    screens.extend(refusals.map(|refusal| amount("1000000.00", Some(refusal))));
-    for total in [fen(1), Fen::MAX] {
-        let doings = [
-            Doing::Starting,
-            Doing::Placing,
-            Doing::Closing,
-            Doing::Claiming,
-        ];
-        screens.extend(doings.map(|doing| Screen::OneMoment {
-            doing,
-            total: Some(total),
-        }));
-        let remarks = [
-            None,
-            Some(Remark::NoNewCode),
-            Some(Remark::TooManyCodes),
-            Some(Remark::Unconnected),
-        ];
-        screens.extend(remarks.map(|remark| pay(total, 3600, remark)));
-        screens.push(pay(total, 0, None));
-        screens.extend([Screen::Paid { total }, Screen::ThankYou { total }]);
-        let failures = [
-            Failure::NoAnswer,
-            Failure::Refused,
-            Failure::InDoubt,
-            Failure::TooLate,
-            Failure::NotDispensed,
-            Failure::Unknown,
-        ];
-        screens.extend(failures.map(|what| could_not(what, total)));
+    let mut screens = vec![pay(Fen::MAX, 3600, None), pay(fen(1), 0, None)];
+    for total in [Fen::MIN, Fen::MAX] {
+        screens.extend(samples::all(total).into_iter().map(|sample| sample.screen));
     }
-    screens.extend(
-        [Leaving::Cancelled, Leaving::TimedOut, Leaving::Withdrawn]
-            .map(|why| Screen::NotPaid { why }),
-    );
-    let outages = [
-        Outage::NoMerchant,
-        Outage::NotAdmitted,
-        Outage::Dispenser,
-        Outage::Journal,
-        Outage::TooManyUnsettled,
-    ];
-    screens.extend(outages.map(|why| Screen::OutOfService { why }));
     screens
 }
 
@@ -114,6 +47,7 @@ fn looks() -> Vec<Look> {
         language,
         service_phone: Some(phone.to_owned()),
         legend,
+        motion: Motion::default(),
     };
     let in_both = |legend: Legend| {
         [
@@ -190,6 +124,60 @@ fn everything_fits_on_every_panel_in_both_languages() {
 }
 
 #[test]
+fn every_key_is_seen_on_every_screen_and_never_on_the_code() {
+    for (width, height) in FULL {
+        for sample in samples::all(fen(350)) {
+            let drawn = |pressed| {
+                let look = Look {
+                    motion: Motion { pressed, beat: 0 },
+                    ..Look::default()
+                };
+                let mut frame = Frame::new(width, height);
+                ui::draw(&mut frame, &sample.screen, &look);
+                frame
+            };
+            let still = drawn(None);
+            let is_typed = matches!(sample.screen, Screen::Amount { .. });
+            for cap in "07.#CBRL".chars() {
+                let key = Key::from_char(cap).expect("a key");
+                // A figure is seen where it was typed.
+                if is_typed && matches!(key, Key::Digit(_) | Key::Point) {
+                    continue;
+                }
+                let lit = drawn(Some(key));
+                assert!(lit != still, "{width} × {height}, {}: {cap}", sample.name);
+                if let Screen::Pay { url, .. } = &sample.screen {
+                    assert_eq!(read(&lit), [url.as_str()], "{width} × {height}: {cap}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_waited_for_moves() {
+    for sample in samples::all(fen(350)) {
+        let drawn = |beat| {
+            let look = Look {
+                motion: Motion {
+                    pressed: None,
+                    beat,
+                },
+                ..Look::default()
+            };
+            let mut frame = Frame::new(240, 320);
+            ui::draw(&mut frame, &sample.screen, &look);
+            frame
+        };
+        let moves = matches!(
+            sample.screen,
+            Screen::OneMoment { .. } | Screen::Paid { .. }
+        );
+        assert_eq!(drawn(0) != drawn(1), moves, "{}", sample.name);
+    }
+}
+
+#[test]
 fn small_panels_leave_out_rows_but_never_cut_the_rest() {
     on_each(&SMALL, &screens(), |screen, page| {
         let cut = page.flaws.iter().find(|flaw| !flaw.contains("too few"));
@@ -205,6 +193,18 @@ fn no_panel_is_too_small_or_too_odd_to_be_drawn_on() {
     assert!(drawn > 0);
 }
 
+/// The codes in a picture.
+fn read(frame: &Frame) -> Vec<String> {
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let gray = |x: usize, y: usize| frame.pixels()[y * width + x].g() * 4;
+    let mut picture = rqrr::PreparedImage::prepare_from_greyscale(width, height, gray);
+    picture
+        .detect_grids()
+        .iter()
+        .map(|grid| grid.decode().expect("a clean code").1)
+        .collect()
+}
+
 #[test]
 fn a_decoder_reads_exactly_the_address_on_every_panel() {
     let sizes = [FULL.as_slice(), SMALL.as_slice()].concat();
@@ -212,16 +212,7 @@ fn a_decoder_reads_exactly_the_address_on_every_panel() {
         let Screen::Pay { url, .. } = screen else {
             return;
         };
-        let (width, height) = (page.frame.width() as usize, page.frame.height() as usize);
-        let pixels = page.frame.pixels();
-        let gray = |x: usize, y: usize| pixels[y * width + x].g() * 4;
-        let mut picture = rqrr::PreparedImage::prepare_from_greyscale(width, height, gray);
-        let read: Vec<String> = picture
-            .detect_grids()
-            .iter()
-            .map(|grid| grid.decode().expect("a clean code").1)
-            .collect();
-        assert_eq!(read, [url.as_str()], "{:?}", page.frame);
+        assert_eq!(read(page.frame), [url.as_str()], "{:?}", page.frame);
     });
 }
 
