@@ -27,6 +27,8 @@ pub struct Journal<S: Storage> {
     segment: Segment,
     /// The records of sales that are not settled, in order.
     live: Vec<Record>,
+    /// A record could not be written: what is on the disk is in doubt.
+    failed: bool,
 }
 
 /// A journal in a file.
@@ -68,10 +70,14 @@ impl<S: Storage> Journal<S> {
             Err(damaged) => (Segment::damaged(), Err(damaged)),
         };
         let live = records.clone().unwrap_or_default();
+        // What was read may be in memory only, if the kiosk was started again after the disk had refused it. Writing it
+        // once more could tear it; flushing it cannot.
+        let failed = storage.sync().is_err();
         let journal = Journal {
             storage,
             segment,
             live,
+            failed,
         };
         Ok((journal, records))
     }
@@ -96,15 +102,8 @@ fn live(mut records: Vec<Record>) -> Vec<Record> {
     records
 }
 
-impl<S: Storage> ports::Journal for Journal<S> {
-    fn append(&mut self, record: &Record) -> io::Result<()> {
-        if self.segment.is_damaged() {
-            return Err(io::Error::other("it is damaged, and left as it is"));
-        }
-        self.live.push(*record);
-        if record.fact == Fact::Settled {
-            self.live.retain(|live| live.sale != record.sale);
-        }
+impl<S: Storage> Journal<S> {
+    fn write(&mut self, record: &Record) -> io::Result<()> {
         match self.segment.next(record)? {
             Some((at, bytes)) => {
                 self.storage.write(at, &bytes)?;
@@ -120,6 +119,27 @@ impl<S: Storage> ports::Journal for Journal<S> {
                 self.storage.replace(&image)
             }
         }
+    }
+}
+
+impl<S: Storage> ports::Journal for Journal<S> {
+    fn append(&mut self, record: &Record) -> io::Result<()> {
+        if self.segment.is_damaged() {
+            return Err(io::Error::other("it is damaged, and left as it is"));
+        }
+        if self.failed {
+            return Err(io::Error::other(
+                "a record before this one is in doubt: nothing is added until the kiosk starts again",
+            ));
+        }
+        self.live.push(*record);
+        if record.fact == Fact::Settled {
+            self.live.retain(|live| live.sale != record.sale);
+        }
+        let written = self.write(record);
+        // What is on the disk then, only the disk knows: behind it nothing may follow.
+        self.failed = written.is_err();
+        written
     }
 }
 

@@ -158,10 +158,12 @@ impl Machine {
             Event::Key(Key::Language) => self.language = self.language.other(),
             Event::JournalFailed => {
                 self.journal_failed = true;
-                self.state = match self.state.shown_sale() {
-                    // A code was shown: it may be paid. The number to ask by must not be lost with the journal.
-                    Some((sale, what)) => Telling::sorry(sale, what, now),
-                    None => State::Halted,
+                let state = core::mem::replace(&mut self.state, State::Halted);
+                // The number to ask by must not be lost with the journal: it is told already, or a code was shown.
+                self.state = match (state.shown_sale(), &state) {
+                    (_, State::Telling(_)) => state,
+                    (Some((sale, what)), _) => Telling::sorry(sale, what, now),
+                    (None, _) => State::Halted,
                 };
             }
             Event::Reported { sale, result } => self.owed_answered(sale, result, &mut turn),

@@ -19,6 +19,7 @@ use crate::kiosk::ports::{
     Awake, Clock, Dispenser, Display, Journal, Keypad, Merchant, Motion, Patience, Platform,
     Pressed, Socket,
 };
+use crate::kiosk::ready;
 use crate::sale::Outcome;
 
 /// Everything outside the machine.
@@ -122,6 +123,7 @@ struct Counter {
     pulsing: Option<SaleId>,
     dispenser_ready: Option<bool>,
     keys_ended: bool,
+    keypad_failed: bool,
     /// The key that was pressed last, and until when it is seen.
     pressed: Option<(Key, Instant)>,
     shown: Option<Shown>,
@@ -163,6 +165,7 @@ impl Runner {
             pulsing: None,
             dispenser_ready: None,
             keys_ended: false,
+            keypad_failed: false,
             pressed: None,
             shown: None,
             display_failed: false,
@@ -207,9 +210,12 @@ impl Runner {
             let Some(effect) = self.counter.pending.pop_front() else {
                 break;
             };
-            // What was going to be asked is left to the next start; what has been done is still told.
-            if (self.counter.stop)() && !matches!(effect, Effect::Record(_) | Effect::Report { .. })
-            {
+            // What was going to be asked is left to the next start. What is promised is done, and what was done is told.
+            let is_promised = matches!(
+                effect,
+                Effect::Record(_) | Effect::Pulse { .. } | Effect::Report { .. }
+            );
+            if (self.counter.stop)() && !is_promised {
                 self.counter.pending.clear();
                 break;
             }
@@ -366,11 +372,15 @@ impl Counter {
         let since = same.map_or(now, |shown| shown.since);
         let is_new = same.is_none();
         self.pressed.take_if(|(_, until)| now >= *until);
-        let motion = Motion {
-            pressed: self.pressed.map(|(key, _)| key),
-            beat: match moves(&screen) {
-                true => ((now - since).as_millis() / self.pace.beat.as_millis()) as u32,
-                false => 0,
+        let motion = match same {
+            // Drawing takes its time, and a pulse must not.
+            Some(shown) if self.pulsing.is_some() => shown.motion,
+            _ => Motion {
+                pressed: self.pressed.map(|(key, _)| key),
+                beat: match moves(&screen) {
+                    true => ((now - since).as_millis() / self.pace.beat.as_millis()) as u32,
+                    false => 0,
+                },
             },
         };
         let wanted = Shown {
@@ -403,9 +413,9 @@ impl Counter {
 
     /// When what is shown wants to move.
     fn moves_at(&self) -> Option<Instant> {
-        let shown = self.shown.as_ref()?;
-        let beat =
-            moves(&shown.screen).then(|| shown.since + self.pace.beat * (shown.motion.beat + 1));
+        let shown = self.shown.as_ref().filter(|_| self.pulsing.is_none())?;
+        let next = shown.since + self.pace.beat * (shown.motion.beat + 1);
+        let beat = moves(&shown.screen).then_some(next);
         let pressed = self.pressed.map(|(_, until)| until);
         beat.into_iter().chain(pressed).min()
     }
@@ -420,6 +430,11 @@ impl Counter {
             _ => self.pace.idle.min(at_most),
         };
         let patience = wake_at.map_or(longest, |wake_at| (wake_at - now).min(longest));
+        if self.keypad_failed {
+            // An error would come again at once, from the socket itself.
+            let _ = ready::wait(None, socket, patience);
+            return;
+        }
         match self.keypad.wait(patience, socket) {
             Ok(Pressed::Key(key)) => {
                 let now = self.clock.now();
@@ -431,7 +446,7 @@ impl Counter {
             Ok(Pressed::Ended) => self.keys_ended = true,
             Err(error) => {
                 tracing::error!("the keypad cannot be read: {error}");
-                self.keys_ended = true;
+                (self.keys_ended, self.keypad_failed) = (true, true);
             }
         }
     }
@@ -439,7 +454,7 @@ impl Counter {
 
 /// Whether something moves on this screen for as long as it shows.
 fn moves(screen: &Screen) -> bool {
-    matches!(screen, Screen::OneMoment { .. } | Screen::Paid { .. })
+    matches!(screen, Screen::OneMoment { .. })
 }
 
 #[cfg(test)]

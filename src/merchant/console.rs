@@ -1,6 +1,7 @@
 //! The console: a few pages for the merchant, rendered here, without scripts.
 //!
-//! The only thing it changes is what a person alone can know: that money was sent back, that goods came out. Everything from outside is escaped; without a password file there is no console.
+//! The only thing it changes is what a person alone can know: that money was sent back, that goods came out. Everything
+//! from outside is escaped; without a password file there is no console.
 
 mod page;
 mod sessions;
@@ -91,19 +92,15 @@ async fn log_in(
     headers: HeaderMap,
     Form(form): Form<LogIn>,
 ) -> Response {
-    // Whoever guesses waits longer each time.
-    tokio::time::sleep(merchant.sessions.patience()).await;
-    let is_right = merchant
-        .config
-        .console_password
-        .as_ref()
-        .is_some_and(|password| password.is(&form.password));
-    if !is_right {
-        merchant.sessions.failed();
-        return html(
-            StatusCode::UNAUTHORIZED,
-            page::login(page::Language::preferred(&headers), true),
-        );
+    let password = merchant.config.console_password.as_ref();
+    let is_right = || password.is_some_and(|password| password.is(&form.password));
+    match merchant.sessions.tries(is_right).await {
+        Some(true) => {}
+        Some(false) => {
+            let language = page::Language::preferred(&headers);
+            return html(StatusCode::UNAUTHORIZED, page::login(language, true));
+        }
+        None => return StatusCode::TOO_MANY_REQUESTS.into_response(),
     }
     (
         [(header::SET_COOKIE, merchant.sessions.begin())],

@@ -69,6 +69,10 @@ impl World {
         if self.fails(200) {
             self.disk.is_copied();
         }
+        if self.fails(self.faults.restart) {
+            let moment = self.dice.within(0, 30_000);
+            self.after(moment, Happening::Restart);
+        }
         let mut moment = 0;
         for key in ["C", amount, "#"].concat().chars() {
             moment += self.dice.within(200, 900);

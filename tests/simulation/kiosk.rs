@@ -64,6 +64,9 @@ impl Storage for KioskDisk {
         if self.0.steps() {
             self.0.loses_power();
         }
+        if self.0.refuses_records() {
+            return Err(io::Error::other("this disk is tired"));
+        }
         self.0.0.borrow_mut().disk.sync();
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId, TransactionId};
-use selpay_kiosk::kiosk::machine::screen::Screen;
+use selpay_kiosk::kiosk::machine::screen::{Failure, Screen};
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::sale::{Outcome, SaleStatus};
 
@@ -28,8 +28,10 @@ pub struct Oracle {
     granted: BTreeMap<SaleId, ClaimId>,
     closed: BTreeSet<SaleId>,
     registered: BTreeMap<OrderNo, SaleId>,
-    /// Every sale for which a relay has moved.
-    pulsed: BTreeSet<SaleId>,
+    /// Every number that the kiosk has begun to register, and the sale it is for.
+    placed: BTreeMap<OrderNo, SaleId>,
+    /// Every sale for which a relay has moved, and for how much.
+    pulsed: BTreeMap<SaleId, Fen>,
     /// Every sale of which the kiosk has told, or tried to tell, that its goods came out.
     reported: BTreeSet<SaleId>,
     /// The sale that the customer stands before, and whether a code of it was shown.
@@ -39,6 +41,10 @@ pub struct Oracle {
     pub disk_is_dishonest: bool,
     /// A second kiosk was, or may have been, granted a claim, and says nothing of what came of it.
     pub rival_was_granted: bool,
+    /// A number was registered when nobody waited for it any more: its sale may stay open until the kiosk starts again.
+    pub has_straggled: bool,
+    /// Whether the kiosk asks for an amount.
+    is_selling: bool,
     /// The longest that a payment has waited for its goods, in milliseconds.
     pub slowest: u64,
 }
@@ -110,7 +116,8 @@ impl Oracle {
 
     /// A relay moves: ours, or a rival's of our name.
     pub fn pulses(&mut self, now: u64, sale: SaleId, total: Fen, held: Option<Held>) {
-        assert!(self.pulsed.insert(sale), "G2: {sale} was dispensed twice");
+        let before = self.pulsed.insert(sale, total);
+        assert!(before.is_none(), "G2: {sale} was dispensed twice");
         assert!(
             self.granted.contains_key(&sale),
             "G1: {sale} moves the relay without a claim"
@@ -119,6 +126,14 @@ impl Oracle {
             // The merchant's power is off: its books are looked at later.
             return;
         };
+        let paid_by = self.is_paid_for(sale, total, &held);
+        if let Some(since) = self.waits_since.get(&paid_by) {
+            self.slowest = self.slowest.max(now - since);
+        }
+    }
+
+    /// The relay moves for exactly what was paid; by which payment.
+    fn is_paid_for(&self, sale: SaleId, total: Fen, held: &Held) -> TransactionId {
         assert_eq!(
             held.total,
             u64::from(total.get()),
@@ -134,9 +149,13 @@ impl Oracle {
             "M6: {sale} was not paid, but {order}"
         );
         assert_eq!(*paid, held.total, "M6: another amount has bought {sale}");
-        if let Some(since) = self.waits_since.get(&paid_by) {
-            self.slowest = self.slowest.max(now - since);
-        }
+        paid_by
+    }
+
+    /// The kiosk is about to register a number.
+    pub fn places(&mut self, order: OrderNo, sale: SaleId) {
+        self.placed.insert(order, sale);
+        self.concerns(sale);
     }
 
     /// The kiosk is about to ask about this sale.
@@ -149,12 +168,12 @@ impl Oracle {
     /// The kiosk is sure, and has it on its disk: from now on it must not forget.
     pub fn reports(&mut self, sale: SaleId, outcome: Outcome) {
         if outcome == Outcome::Dispensed {
-            assert!(self.pulsed.contains(&sale), "G5: {sale} never came out");
+            assert!(self.pulsed.contains_key(&sale), "G5: {sale} never came out");
             self.reported.insert(sale);
         }
         if outcome == Outcome::NotDispensed {
             assert!(
-                !self.pulsed.contains(&sale) || self.is_excused(),
+                !self.pulsed.contains_key(&sale) || self.is_excused(),
                 "G5: {sale} came out"
             );
         }
@@ -162,25 +181,74 @@ impl Oracle {
 
     /// What the customer is told is true (G5).
     pub fn shows(&mut self, screen: &Screen, held: impl FnOnce(SaleId) -> Option<Held>) {
-        let status = |sale| held(sale).map(|held| held.status);
-        match (screen, self.current) {
-            (Screen::Pay { .. }, _) => self.code_shown = true,
-            (Screen::ThankYou { .. }, Some(sale)) => {
-                assert!(self.pulsed.contains(&sale), "G5: thanked for nothing");
+        self.is_selling = matches!(screen, Screen::Amount { .. });
+        let Some(sale) = self.current else {
+            return;
+        };
+        let status = |held: Option<Held>| held.map(|held| held.status);
+        match screen {
+            Screen::Pay { total, order, .. } => {
+                self.code_shown = true;
+                assert_eq!(
+                    self.registered.get(order),
+                    Some(&sale),
+                    "G5: a code shows that the merchant does not hold"
+                );
+                let asked = held(sale).map(|held| held.total);
+                let is_exact = asked.is_none_or(|asked| asked == u64::from(total.get()));
+                assert!(is_exact, "G5: {sale} costs {asked:?}, and {total} shows");
             }
-            (Screen::Paid { .. }, Some(sale)) => {
+            Screen::ThankYou { .. } => {
+                assert!(self.pulsed.contains_key(&sale), "G5: thanked for nothing");
+            }
+            Screen::Paid { .. } => {
                 let is_claimed = self.granted.contains_key(&sale);
                 assert!(is_claimed, "G5: {sale} is shown as paid, and not claimed");
             }
-            (Screen::NotPaid { .. }, Some(sale)) => {
-                let is_true = status(sale).is_none_or(|status| status == SaleStatus::Closed);
+            Screen::NotPaid { .. } => {
+                let status = status(held(sale));
+                let is_true = status.is_none_or(|status| status == SaleStatus::Closed);
                 assert!(is_true, "G5: {sale} is shown as not paid");
             }
-            (Screen::CouldNot { reference, .. }, _) => {
+            Screen::CouldNot {
+                what, reference, ..
+            } => {
                 let is_told = reference.is_some() || !self.code_shown || self.disk_is_dishonest;
                 assert!(is_told, "G5: a code was shown, and no reference is given");
+                let is_ours = reference.is_none_or(|order| self.placed.get(&order) == Some(&sale));
+                assert!(is_ours, "G5: the reference is another sale's");
+                self.could_not(sale, *what, status(held(sale)));
             }
-            _ => {}
+            Screen::Amount { .. } | Screen::OneMoment { .. } | Screen::OutOfService { .. } => {}
+        }
+    }
+
+    fn could_not(&self, sale: SaleId, what: Failure, status: Option<SaleStatus>) {
+        let is_out = self.pulsed.contains_key(&sale);
+        match what {
+            Failure::NoAnswer | Failure::Refused => {
+                let is_charged = self
+                    .paid
+                    .values()
+                    .any(|(order, _)| self.placed.get(order) == Some(&sale));
+                // Somebody may pay a number whose code was never shown: nobody knows how.
+                assert!(
+                    !is_charged || !self.code_shown,
+                    "G5: {sale} is told as not charged"
+                );
+            }
+            Failure::TooLate => {
+                let ended = [SaleStatus::Paid, SaleStatus::Expired];
+                let is_true = status.is_none_or(|status| ended.contains(&status));
+                assert!(
+                    is_true && !is_out,
+                    "G5: {sale} was not too late: {status:?}"
+                );
+            }
+            Failure::NotDispensed => {
+                assert!(!is_out || self.is_excused(), "G5: {sale} came out");
+            }
+            Failure::InDoubt | Failure::Unknown => {}
         }
     }
 
@@ -301,12 +369,12 @@ impl Oracle {
         for (sale, payments) in &bought {
             assert_eq!(*payments, 1, "M3: two payments bought {sale}");
             assert!(
-                self.pulsed.contains(sale),
+                self.pulsed.contains_key(sale),
                 "{sale} is booked as dispensed, but nothing moved"
             );
         }
-        for sale in &self.pulsed {
-            let paid_by = sales[sale].paid_by.expect("G1: it was claimed");
+        for (sale, total) in &self.pulsed {
+            let paid_by = self.is_paid_for(*sale, *total, &sales[sale]);
             let stands = self.stands[&paid_by];
             let forgotten = self.reported.contains(sale) && stands != Stands::Dispensed;
             assert!(
@@ -321,7 +389,16 @@ impl Oracle {
         }
         for (sale, held) in &sales {
             assert_ne!(held.status, SaleStatus::Paid, "L2: {sale} is paid for ever");
+            let is_left = held.status == SaleStatus::Open;
+            assert!(
+                !is_left || self.has_straggled || self.is_excused(),
+                "L2: {sale} is open for ever"
+            );
         }
+        assert!(
+            self.is_selling || self.disk_is_dishonest,
+            "L2: all is well, and the kiosk does not sell"
+        );
     }
 
     pub fn dispensed(&self) -> u64 {

@@ -110,6 +110,10 @@ pub struct Faults {
     pub stranger: u64,
     /// A second kiosk with our name claims our sale; decided at each payment.
     pub rival: u64,
+    /// Somebody stops the kiosk and starts it again; decided at each customer.
+    pub restart: u64,
+    /// The disk refuses a record; somebody starts the kiosk again after a while.
+    pub disk_error: u64,
     /// At a power cut, a record of the journal rots.
     pub rot: u64,
     /// At a power cut, somebody puts an older copy of the disk in.
@@ -130,6 +134,8 @@ impl Faults {
         forgery: 50,
         stranger: 20,
         rival: 0,
+        restart: 0,
+        disk_error: 0,
         rot: 0,
         restored: 0,
     };
@@ -146,6 +152,8 @@ impl Faults {
         forgery: 0,
         stranger: 0,
         rival: 0,
+        restart: 50,
+        disk_error: 5,
         rot: 0,
         restored: 0,
     };
@@ -153,6 +161,8 @@ impl Faults {
         cut: 5,
         merchant_cut: 5,
         rival: 20,
+        restart: 50,
+        disk_error: 2,
         ..Faults::NETWORK
     };
     const BAD_DISK: Faults = Faults {

@@ -57,6 +57,8 @@ pub enum Happening {
     Request(Question),
     /// A second kiosk of our name claims the sale that is being sold.
     Rival,
+    /// Somebody stops the kiosk and starts it again.
+    Restart,
     Sweep,
     /// The merchant's power comes back.
     MerchantStarts,
@@ -83,7 +85,10 @@ pub struct World {
     cuts: Vec<u64>,
     torn: Torn,
     pub boots: u64,
+    power_cuts: u64,
     shares_power: bool,
+    /// Somebody wants the kiosk to end.
+    is_stopping: bool,
     /// The sale that the kiosk asks about.
     selling: Option<(SaleId, Fen)>,
 
@@ -212,7 +217,9 @@ impl World {
             cuts: story.cuts.clone(),
             torn: story.torn,
             boots: 0,
+            power_cuts: 0,
             shares_power: story.shares_power,
+            is_stopping: false,
             selling: None,
             plans: story.visits.clone(),
             visits: Vec::new(),
@@ -302,9 +309,11 @@ impl World {
             Happening::Notifies { told, attempt } => self.notifies(told, attempt),
             Happening::Request(question) => {
                 self.note("straggler", 0);
+                self.oracle.has_straggled |= matches!(question, Question::Register(..));
                 self.merchant_answers(&question);
             }
             Happening::Rival => self.rival(),
+            Happening::Restart => self.is_stopping = true,
             Happening::Sweep => {
                 self.sweep_is_due = false;
                 if self.merchant_is_up && self.store.is_live() {
@@ -450,6 +459,7 @@ impl World {
     /// The kiosk's power is off for a while, and its disk may not be what it was.
     fn kiosk_is_off(&mut self) {
         self.note("power cut", self.steps);
+        self.power_cuts += 1;
         let is_honest = self.disk.loses_power(self.torn, &mut self.dice);
         let rots = self.fails(self.faults.rot) && self.disk.rots(&mut self.dice);
         let is_put_back = self.fails(self.faults.restored) && self.disk.is_put_back();
@@ -472,7 +482,7 @@ impl World {
         self.oracle.at_the_end(self.now, &mut *self.store, was_cut);
         Ending {
             dispensed: self.oracle.dispensed(),
-            power_cuts: self.boots - 1,
+            power_cuts: self.power_cuts,
             merchant_cuts: self.merchant_cuts,
             kiosk_steps: self.steps,
             merchant_steps: self.store.steps(),
@@ -504,6 +514,7 @@ impl Shared {
         let is_lying = {
             let mut world = self.0.borrow_mut();
             world.boots += 1;
+            world.is_stopping = false;
             world.disk.lies
         };
         let settings = Settings {
@@ -547,7 +558,7 @@ impl Shared {
         };
         let is_over = move || {
             let world = calendar.0.borrow();
-            world.now >= world.end
+            world.is_stopping || world.now >= world.end
         };
         let ports = Ports {
             clock: Box::new(self.clone()),
@@ -585,6 +596,19 @@ impl Shared {
         world.cuts.contains(&step) || world.fails(by_chance)
     }
 
+    /// Whether the disk refuses what was written. Somebody notices, and starts the kiosk again.
+    pub fn refuses_records(&self) -> bool {
+        let mut world = self.0.borrow_mut();
+        let errors = world.faults.disk_error;
+        let refuses = world.fails(errors);
+        if refuses {
+            world.note("the disk refuses", 0);
+            let noticed = world.dice.within(10_000, 200_000);
+            world.after(noticed, Happening::Restart);
+        }
+        refuses
+    }
+
     pub fn loses_power(&self) -> ! {
         resume_unwind(Box::new(PowerCut))
     }
@@ -615,9 +639,9 @@ impl World {
     /// What the kiosk is about to do.
     fn witnesses(&mut self, effect: &Effect) {
         match effect {
-            Effect::Register { sale, total, .. } => {
+            Effect::Register { order, sale, total } => {
                 self.selling = Some((*sale, *total));
-                self.oracle.concerns(*sale);
+                self.oracle.places(*order, *sale);
             }
             Effect::Claim { sale, .. } => self.oracle.concerns(*sale),
             Effect::Report { sale, outcome, .. } => self.oracle.reports(*sale, *outcome),

@@ -1,6 +1,7 @@
 //! A journal in a file, with the power cut at every byte, and with every byte damaged.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use super::segment::SLOTS;
@@ -64,6 +65,56 @@ impl Disk {
     fn holds(&self, content: &[u8]) {
         fs::write(&self.path, content).expect("written");
     }
+}
+
+/// A disk that refuses one record, and is well again.
+struct TiredDisk {
+    content: Vec<u8>,
+    syncs: u32,
+}
+
+impl Storage for &mut TiredDisk {
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.content.clone())
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.content[at as usize..][..bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
+        match self.syncs {
+            3 => Err(io::Error::other("tired")),
+            _ => Ok(()),
+        }
+    }
+
+    fn replace(&mut self, content: &[u8]) -> io::Result<()> {
+        self.content = content.to_vec();
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_written_behind_a_record_that_is_in_doubt() {
+    let mut disk = TiredDisk {
+        content: Vec::new(),
+        syncs: 0,
+    };
+    let (mut journal, _) = Journal::open(&mut disk).expect("begun");
+    let [first, second, third] = [0, 1, 2].map(|place| records(SALE)[place]);
+    journal.append(&first).expect("written");
+    assert!(journal.append(&second).is_err());
+    let refused = journal.append(&third).expect_err("in doubt").to_string();
+    assert!(
+        refused.contains("until the kiosk starts again"),
+        "{refused}"
+    );
+    drop(journal);
+    let (_, remembered) = Journal::open(&mut disk).expect("opened");
+    assert_eq!(remembered.expect("whole"), [first, second]);
 }
 
 #[test]

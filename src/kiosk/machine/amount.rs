@@ -118,6 +118,13 @@ mod tests {
     }
 
     #[test]
+    fn a_zero_gives_way_to_a_digit_and_stays_before_the_point() {
+        assert_eq!(type_keys("05").1, "5");
+        assert_eq!(type_keys("0.5").1, "0.5");
+        assert_eq!(type_keys("00").1, "0");
+    }
+
+    #[test]
     fn a_key_that_would_need_rounding_is_refused_and_changes_nothing() {
         assert_eq!(
             type_keys("3.505"),

@@ -75,7 +75,6 @@ impl Machine {
             let poll = Backoff::due(turn.now);
             let remark = Some((Remark::NoNewCode, turn.now + REMARK_TIME));
             return State::Paying(Paying {
-                sale: placing.sale,
                 poll,
                 remark,
                 ..earlier

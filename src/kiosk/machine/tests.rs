@@ -529,7 +529,8 @@ fn regenerating_keeps_the_sale_and_every_number_of_it() {
 #[test]
 fn a_code_that_cannot_be_regenerated_stays() {
     for result in [GONE, refused(SaleStatus::Paid)] {
-        let bench = Bench::shows_code().types("R").registered(result);
+        let mut bench = Bench::shows_code().types("R").registered(result);
+        bench.wanted.clear();
         assert!(matches!(
             bench.screen(),
             Screen::Pay {
@@ -616,6 +617,38 @@ fn a_payment_just_before_the_close_still_gets_its_goods() {
         .vended(Outcome::Dispensed);
     assert_eq!(bench.pulses(), 1);
     assert_eq!(bench.screen_name(), "thank-you");
+}
+
+/// So many milliseconds pass before the answer comes.
+fn after(millis: u64, bench: Bench) -> Bench {
+    let mut bench = bench;
+    bench.now = bench.now + Duration::from_millis(millis);
+    bench
+}
+
+#[test]
+fn goods_come_out_only_as_long_as_the_customer_can_still_be_there() {
+    let leaving = || Bench::shows_code().types("C");
+    let wants_claim = |bench: Bench| bench.wants(|effect| matches!(effect, Effect::Claim { .. }));
+    let paid = || refused(SaleStatus::Paid);
+    assert!(wants_claim(after(29_999, leaving()).closed(paid())));
+    let too_late = after(30_000, leaving()).closed(paid());
+    assert_eq!(too_late.told(), Failure::TooLate);
+
+    let claiming = || Bench::shows_code().polled(Ok(SaleStatus::Paid));
+    assert_eq!(after(59_999, claiming()).claimed(Ok(())).pulses(), 1);
+    let too_late = after(60_000, claiming()).claimed(Ok(()));
+    assert_eq!(
+        (too_late.pulses(), too_late.told()),
+        (0, Failure::NotDispensed)
+    );
+}
+
+#[test]
+fn a_close_without_an_answer_is_waited_for_but_not_for_ever() {
+    let waits = |millis| after(millis, Bench::shows_code().types("C")).closed(GONE);
+    assert_eq!(waits(7_999).screen_name(), "one-moment");
+    assert_eq!(waits(8_000).told(), Failure::InDoubt);
 }
 
 #[test]
@@ -816,6 +849,65 @@ fn a_journal_that_cannot_be_written_ends_all_selling() {
     let bench = bench.types("1#").seconds(1000);
     assert_eq!(bench.screen(), journal);
     assert!(bench.types("1#").wanted.is_empty());
+}
+
+#[test]
+fn what_the_customer_was_told_stays_when_the_journal_fails_behind_it() {
+    let claiming = || Bench::shows_code().polled(Ok(SaleStatus::Paid));
+    let vending = || claiming().claimed(Ok(()));
+    let doubtful = Bench::shows_code().types("C").seconds(9);
+    for (bench, told) in [
+        (
+            claiming().claimed(refused(SaleStatus::Expired)),
+            Failure::TooLate,
+        ),
+        (vending().vended(Outcome::Unknown), Failure::Unknown),
+        (
+            vending().vended(Outcome::NotDispensed),
+            Failure::NotDispensed,
+        ),
+        (doubtful.closed(GONE), Failure::InDoubt),
+    ] {
+        let bench = bench.happens(Event::JournalFailed);
+        assert_eq!(bench.told(), told);
+        assert!(bench.reference().is_some(), "{told:?}");
+        let out_of_service = Screen::OutOfService {
+            why: Outage::Journal,
+        };
+        assert_eq!(bench.seconds(61).screen(), out_of_service);
+    }
+}
+
+#[test]
+fn a_close_that_is_owed_for_one_sale_does_not_take_the_answer_of_the_next() {
+    let mut bench = Bench::shows_code().types("C");
+    for _ in 0..4 {
+        bench = bench.closed(GONE).seconds(5);
+    }
+    assert_eq!(bench.told(), Failure::InDoubt);
+    bench.wanted.clear();
+    let bench = bench.types("C2#").registered(Ok(())).added(Ok(url()));
+    let bench = bench.types("C").closed(Ok(()));
+    assert_eq!(bench.screen_name(), "not-paid");
+}
+
+#[test]
+fn confirming_after_the_end_of_a_sale_sells_nothing_twice() {
+    let vended = Bench::shows_code()
+        .polled(Ok(SaleStatus::Paid))
+        .claimed(Ok(()))
+        .vended(Outcome::Dispensed)
+        .types("#");
+    assert_eq!(vended.screen_name(), "amount");
+    let failed = || Bench::ready().types("1#").registered(GONE);
+    assert!(
+        failed()
+            .types("#")
+            .wants(|effect| matches!(effect, Effect::Register { .. }))
+    );
+    let broken = failed().happens(Event::Dispenser { ready: false });
+    let broken = broken.types("#");
+    assert!(!broken.wants(|effect| matches!(effect, Effect::Register { .. })));
 }
 
 #[test]
@@ -1135,8 +1227,10 @@ mod after_a_power_cut {
 
     #[test]
     fn an_old_sale_or_one_that_was_being_closed_is_closed() {
-        let old = Bench::starts_with(&journal(2)).unsettled(held_for(120, SaleStatus::Open, None));
-        assert_eq!(old.wanted, [Effect::Close { sale: sale() }]);
+        for status in [SaleStatus::Open, SaleStatus::Paid] {
+            let old = Bench::starts_with(&journal(2)).unsettled(held_for(120, status, None));
+            assert_eq!(old.wanted, [Effect::Close { sale: sale() }]);
+        }
         let mut closing = journal(2);
         closing.push(Record {
             sale: sale(),
@@ -1190,6 +1284,14 @@ mod after_a_power_cut {
                 "the Start may be lost, and the goods out"
             );
         }
+    }
+
+    #[test]
+    fn what_is_owed_at_the_start_is_tried_until_it_is_heard() {
+        let bench = Bench::starts_with(&journal(5)).unsettled(nothing());
+        let bench = bench.reported(GONE).seconds(2).reported(GONE).seconds(3);
+        assert_eq!(bench.screen_name(), "one-moment");
+        assert_eq!(bench.reported(Ok(())).screen_name(), "amount");
     }
 
     #[test]

@@ -127,19 +127,18 @@ impl LoopResolver {
                 self.known().insert(name, known);
                 Ok(addresses)
             }
-            (Ok(Answer::NoSuchName), _) => {
-                self.known().remove(&name);
-                Err(Error::HostNotFound)
-            }
             (Err(error), _) if was_abandoned() => Err(error),
-            (Ok(Answer::Nothing) | Err(_), Some(mut known)) if now - known.learned < STALE_TIME => {
+            // A router that has lost its uplink may say that there is no such name: one that there was is kept.
+            (Ok(Answer::NoSuchName | Answer::Nothing) | Err(_), Some(mut known))
+                if now - known.learned < STALE_TIME =>
+            {
                 tracing::warn!("no name server knows {name} now; going on with what it was");
                 known.ask_again = now + RECHECK;
                 let addresses = known.addresses.clone();
                 self.known().insert(name, known);
                 Ok(addresses)
             }
-            (Ok(Answer::Nothing), _) => Err(Error::HostNotFound),
+            (Ok(Answer::NoSuchName | Answer::Nothing), _) => Err(Error::HostNotFound),
             (Err(error), _) => Err(error),
         }
     }

@@ -84,6 +84,11 @@ impl OutputPin for Relay {
     }
 }
 
+thread_local! {
+    /// Told when a claim is granted.
+    static CLAIMED: Cell<Option<Rc<Cell<bool>>>> = const { Cell::new(None) };
+}
+
 /// A merchant and a platform where every sale is paid at once.
 struct GoodDay;
 
@@ -101,6 +106,9 @@ impl Merchant for GoodDay {
     }
 
     fn claim(&mut self, _: SaleId, _: ClaimId, _: Idle<'_>) -> Result<(), NoReply> {
+        if let Some(claimed) = CLAIMED.take() {
+            claimed.set(true);
+        }
         Ok(())
     }
 
@@ -208,6 +216,15 @@ fn a_slow_panel_does_not_shorten_the_pulse() {
 #[test]
 fn a_pulse_under_way_is_finished_before_the_kiosk_ends() {
     let changes = sale(Duration::from_millis(500), is_on, |_| {});
+    assert_eq!(pulse(&changes).1, 500, "{changes:?}");
+}
+
+#[test]
+fn a_claim_that_is_granted_while_the_kiosk_is_to_end_still_brings_the_goods() {
+    // The point of no return is on the disk by then: the pulse belongs to it.
+    let claims = Rc::new(Cell::new(false));
+    CLAIMED.set(Some(Rc::clone(&claims)));
+    let changes = sale(Duration::from_millis(500), move |_| claims.get(), |_| {});
     assert_eq!(pulse(&changes).1, 500, "{changes:?}");
 }
 

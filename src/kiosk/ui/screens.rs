@@ -199,12 +199,7 @@ fn glad(
 
 fn paid(page: &mut Page<'_>, total: Fen) {
     page.fill(theme::FIELD);
-    let sign = Part::Sign(
-        Sign::Down(page.look.motion.beat % 2 == 1),
-        page.high(100),
-        theme::GREEN,
-        theme::PAPER,
-    );
+    let sign = Part::Sign(Sign::Down, page.high(100), theme::GREEN, theme::PAPER);
     let colors = [theme::GREEN, theme::INK];
     glad(page, sign, [words::PAID, words::COMING], total, colors);
 }

@@ -27,9 +27,32 @@ struct Session {
 pub struct Sessions {
     sessions: Mutex<HashMap<String, Session>>,
     failures: AtomicU32,
+    /// Passwords are tried one after the other: who sends many at once gains nothing.
+    turn: tokio::sync::Mutex<()>,
+    waiting: AtomicU32,
 }
 
+/// So many may wait for their turn to try a password.
+const MOST_WAITING: u32 = 16;
+
 impl Sessions {
+    /// Tries a password when its turn has come and the patience is over. `None`: too many wait already.
+    pub async fn tries(&self, is_right: impl FnOnce() -> bool) -> Option<bool> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let waiting = Waiting(&self.waiting);
+        let turn = self.turn.lock().await;
+        tokio::time::sleep(self.patience()).await;
+        let is_right = is_right();
+        if !is_right {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        drop((turn, waiting));
+        Some(is_right)
+    }
+
     /// Whether the request comes from somebody who is logged in.
     pub fn knows(&self, headers: &HeaderMap) -> bool {
         self.form_token(headers).is_some()
@@ -71,17 +94,21 @@ impl Sessions {
         format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
     }
 
-    /// Notes a wrong password.
-    pub fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// How long the next attempt must wait.
-    pub fn patience(&self) -> Duration {
+    fn patience(&self) -> Duration {
         match self.failures.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
             failures => (Duration::from_millis(125) * (1 << failures.min(8))).min(LONGEST_PATIENCE),
         }
+    }
+}
+
+/// Somebody who waits for a turn, or has gone away meanwhile.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -116,16 +143,36 @@ mod tests {
         assert!(!sessions.knows(&headers(&sent)));
     }
 
-    #[test]
-    fn whoever_guesses_waits_longer_each_time_up_to_a_bound() {
+    #[tokio::test(start_paused = true)]
+    async fn whoever_guesses_waits_longer_each_time_up_to_a_bound() {
         let sessions = Sessions::default();
-        let mut waits = vec![sessions.patience().as_millis()];
-        for _ in 0..7 {
-            sessions.failed();
-            waits.push(sessions.patience().as_millis());
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let began = tokio::time::Instant::now();
+            assert_eq!(sessions.tries(|| false).await, Some(false));
+            waits.push(began.elapsed().as_millis());
         }
         assert_eq!(waits, [0, 250, 500, 1000, 2000, 4000, 4000, 4000]);
         sessions.begin();
         assert_eq!(sessions.patience(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_sends_many_guesses_at_once_gains_nothing() {
+        let sessions = std::sync::Arc::new(Sessions::default());
+        let began = tokio::time::Instant::now();
+        let guesses: Vec<_> = (0..100)
+            .map(|_| {
+                let sessions = std::sync::Arc::clone(&sessions);
+                tokio::spawn(async move { sessions.tries(|| false).await })
+            })
+            .collect();
+        let mut tried = 0;
+        for guess in guesses {
+            tried += u32::from(guess.await.expect("no panic").is_some());
+        }
+        // The first waited for nobody. 0 + 0.25 + 0.5 + 1 + 2, then 4 seconds for each.
+        assert_eq!(tried, MOST_WAITING + 1);
+        assert_eq!(began.elapsed().as_millis(), 3750 + 12 * 4000);
     }
 }

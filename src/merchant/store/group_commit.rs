@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::merchant::store::Unavailable;
@@ -153,7 +153,15 @@ pub fn commit_together(
 ) -> rusqlite::Result<()> {
     let mut jobs = jobs.into_iter().take(GROUP);
     if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-        // Somebody else holds the database. Nothing was begun, so nothing is in doubt.
+        // Somebody else holds the database: nothing was begun, so nothing is in doubt. Any other error is no reason to
+        // go on.
+        let held = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
+        if !error
+            .sqlite_error_code()
+            .is_some_and(|code| held.contains(&code))
+        {
+            return Err(error);
+        }
         if let Some(first) = jobs.next() {
             first(Err(error.into()))();
         }

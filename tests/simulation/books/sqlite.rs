@@ -93,7 +93,10 @@ impl Store for SqliteStore {
             job(
                 move |connection| question.answer(kiosk, &mut SqliteBooks { connection, now }),
                 move |reply| {
-                    let reply = reply.unwrap_or(Reply::Unavailable);
+                    let reply = reply.unwrap_or_else(|error| {
+                        assert!(vfs::has_died(), "the books refuse {error}");
+                        Reply::Unavailable
+                    });
                     // The receiver is below, on this thread.
                     let _ = sender.send((place, reply));
                 },

@@ -112,6 +112,8 @@ impl<'a> Questions<'a> {
         }
         family.heard = Some(match packet.rcode() {
             RCODE::NoError if !found.addresses.is_empty() => Answer::Found(found),
+            // Cut off before the first address: that says nothing.
+            _ if packet.has_flags(PacketFlag::TRUNCATION) => Answer::Nothing,
             RCODE::NoError | RCODE::NameError => Answer::NoSuchName,
             _ => Answer::Nothing,
         });

@@ -190,6 +190,44 @@ fn a_name_that_does_not_exist_is_told_as_such() {
 }
 
 #[test]
+fn a_router_without_uplink_does_not_make_a_known_name_unknown() {
+    let router = server(4, {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        move |question| {
+            if asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 2 {
+                return knows(question);
+            }
+            let mut answer = reply(question);
+            *answer.rcode_mut() = RCODE::NameError;
+            answer
+        }
+    });
+    let (resolver, _dir) = resolver(&[router], "");
+    assert_eq!(asks(&resolver, "merchant.example").expect("known"), FOUND);
+    let now = Instant::now();
+    resolver
+        .known()
+        .get_mut("merchant.example")
+        .expect("known")
+        .ask_again = now;
+    assert_eq!(asks(&resolver, "merchant.example").expect("stale"), FOUND);
+}
+
+#[test]
+fn an_answer_that_was_cut_off_before_the_address_says_nothing() {
+    let cut = server(2, |question| {
+        let mut answer = reply(question);
+        answer.set_flags(PacketFlag::TRUNCATION);
+        answer
+    });
+    let (resolver, _dir) = resolver(&[cut, server(2, knows)], "");
+    assert_eq!(
+        asks(&resolver, "merchant.example").expect("known there"),
+        FOUND
+    );
+}
+
+#[test]
 fn an_answer_to_another_question_is_no_answer() {
     type Forger = fn(&Packet<'_>) -> Packet<'static>;
     let another_id: Forger = |question| {

@@ -169,10 +169,7 @@ fn what_is_waited_for_moves() {
             ui::draw(&mut frame, &sample.screen, &look);
             frame
         };
-        let moves = matches!(
-            sample.screen,
-            Screen::OneMoment { .. } | Screen::Paid { .. }
-        );
+        let moves = matches!(sample.screen, Screen::OneMoment { .. });
         assert_eq!(drawn(0) != drawn(1), moves, "{}", sample.name);
     }
 }
