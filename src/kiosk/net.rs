@@ -12,7 +12,7 @@ mod resolver;
 mod transport;
 mod trouble;
 
-pub use self::merchant::MerchantClient;
+pub use self::merchant::{MerchantClient, unsettled};
 pub use self::platform::PlatformClient;
 
 use std::time::{Duration, SystemTime};

@@ -9,9 +9,10 @@ use selpay_kiosk::api;
 use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
 use selpay_kiosk::kiosk::journal::{Journal, Storage};
 use selpay_kiosk::kiosk::machine::effect::{Fact, Record};
-use selpay_kiosk::kiosk::machine::event::{NoReply, NotAdded, Unsettled, UnsettledSale};
+use selpay_kiosk::kiosk::machine::event::{NoReply, NotAdded, Unsettled};
 use selpay_kiosk::kiosk::machine::instant::Instant;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
+use selpay_kiosk::kiosk::net;
 use selpay_kiosk::kiosk::ports::{
     self, Dispenser, Display, Idle, Keypad, Merchant, Motion, Patience, Platform, Pressed, Socket,
 };
@@ -296,15 +297,7 @@ impl Merchant for Hardware {
         else {
             return Err(NoReply::NoAnswer);
         };
-        let read = |theirs: api::UnsettledSale| UnsettledSale {
-            sale: theirs.sale,
-            total: theirs.total,
-            status: theirs.status,
-            age: Duration::from_secs(theirs.age_seconds),
-            claim: theirs.claim,
-        };
-        let fits = Unsettled::new().capacity();
-        Ok(theirs.into_iter().take(fits).map(read).collect())
+        Ok(net::unsettled(theirs))
     }
 
     fn register(

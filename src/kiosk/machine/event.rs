@@ -179,6 +179,8 @@ pub struct UnsettledSale {
     pub status: SaleStatus,
     /// For how long it has stood there.
     pub age: Duration,
+    /// The newest number that the merchant holds of it.
+    pub newest: Option<OrderNo>,
     /// The claim that was granted, if one was.
     pub claim: Option<ClaimId>,
 }

@@ -145,11 +145,13 @@ impl Machine {
         turn: &mut Turn<'_>,
     ) -> Option<State> {
         let Interrupted {
-            sale,
+            mut sale,
             claim,
             closing,
         } = interrupted;
         let theirs = unsettled.iter().find(|theirs| theirs.sale == sale.id)?;
+        // A number that the merchant does not hold was never shown.
+        sale.shown = theirs.newest.or(sale.shown);
         let still_waits = theirs.age < STILL_WAITING;
         let is_granted = theirs.claim == claim;
         let has_room = !sale.orders.is_full();

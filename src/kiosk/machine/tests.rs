@@ -1052,9 +1052,14 @@ mod after_a_power_cut {
         ClaimId::from_random(3)
     }
 
+    /// The number whose code showed before the power cut.
+    fn shown_before() -> OrderNo {
+        OrderNo::from_random(2)
+    }
+
     /// The journal of a sale that got so far.
     fn journal(length: usize) -> Vec<Record> {
-        let order = Fact::Order(OrderNo::from_random(2));
+        let order = Fact::Order(shown_before());
         let facts = [
             Fact::Sale(fen(350)),
             order,
@@ -1090,6 +1095,7 @@ mod after_a_power_cut {
             total: fen(350),
             status,
             age: Duration::from_secs(seconds),
+            newest: Some(shown_before()),
             claim,
         }]
         .into_iter()
@@ -1214,6 +1220,19 @@ mod after_a_power_cut {
         assert_eq!(bench.wanted, [same]);
         let bench = bench.claimed(Ok(())).vended(Outcome::Dispensed);
         assert_eq!((bench.screen_name(), bench.pulses()), ("thank-you", 1));
+    }
+
+    #[test]
+    fn the_reference_is_a_number_that_the_merchant_holds() {
+        let mut journal = journal(2);
+        journal.push(Record {
+            sale: sale(),
+            fact: Fact::Order(OrderNo::from_random(77)),
+        });
+        let open = held_for(30, SaleStatus::Open, None);
+        let bench = Bench::starts_with(&journal).unsettled(open);
+        let bench = bench.types("C").closed(refused(SaleStatus::Expired));
+        assert_eq!(bench.reference(), Some(shown_before()));
     }
 
     #[test]

@@ -140,6 +140,20 @@ impl MerchantClient {
     }
 }
 
+/// What the merchant's list means to the machine. Oldest first: what does not fit is asked for again at the next start.
+pub fn unsettled(theirs: Vec<api::UnsettledSale>) -> Unsettled {
+    let read = |theirs: api::UnsettledSale| UnsettledSale {
+        sale: theirs.sale,
+        total: theirs.total,
+        status: theirs.status,
+        age: Duration::from_secs(theirs.age_seconds),
+        newest: theirs.orders.last().copied(),
+        claim: theirs.claim,
+    };
+    let fits = Unsettled::new().capacity();
+    theirs.into_iter().take(fits).map(read).collect()
+}
+
 /// What an answer means to the machine.
 fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> {
     match answer.status {
@@ -175,16 +189,7 @@ impl Merchant for MerchantClient {
     fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply> {
         let theirs: Vec<api::UnsettledSale> =
             self.get(idle, "/v1/sales/unsettled", Duration::ZERO)?;
-        let read = |theirs: api::UnsettledSale| UnsettledSale {
-            sale: theirs.sale,
-            total: theirs.total,
-            status: theirs.status,
-            age: Duration::from_secs(theirs.age_seconds),
-            claim: theirs.claim,
-        };
-        // Oldest first: what does not fit is asked for again at the next start.
-        let fits = Unsettled::new().capacity();
-        Ok(theirs.into_iter().take(fits).map(read).collect())
+        Ok(unsettled(theirs))
     }
 
     fn register(
