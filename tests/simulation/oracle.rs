@@ -351,8 +351,9 @@ impl Oracle {
             );
         }
         for (order, sale) in &self.registered {
+            let held = sales.get(sale);
             assert!(
-                sales[sale].orders.contains(order),
+                held.is_some_and(|held| held.orders.contains(order)),
                 "{order} was registered, and is gone"
             );
         }

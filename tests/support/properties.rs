@@ -64,16 +64,17 @@ pub fn mutated(change: &[u8]) {
     let end = (at + usize::from(*cut)).min(SIGNED.len());
     let mut body = SIGNED.to_vec();
     body.splice(at..end, new.iter().copied());
-    let Worth::Payment(payment) = judge(&body, &KEYS, None) else {
-        return;
-    };
-    let Worth::Payment(true_one) = judge(SIGNED, &KEYS, None) else {
-        panic!("it is signed")
-    };
-    assert_eq!(payment, true_one, "a changed body is believed");
+    let worth = judge(&body, &KEYS, None);
+    if !matches!(worth, Worth::Malformed(_) | Worth::Unverified(_)) {
+        assert_eq!(
+            worth,
+            judge(SIGNED, &KEYS, None),
+            "a changed body is believed"
+        );
+    }
 }
 
-/// Two different maps of fields are signed differently, unless the text to sign cannot tell them apart.
+/// Whatever the fields are, their signature is good in either case of hex, and is not signed itself.
 pub fn sign(text: &str) {
     let fields: xml::Fields = text
         .split('\n')
