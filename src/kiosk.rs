@@ -3,7 +3,7 @@
 //! - [`machine`]: all decisions, pure. [`ports`]: the doors to the world. [`runner`]: the loop between them.
 //! - [`net`]: the merchant and the platform over HTTP. [`journal`]: what survives a power cut.
 //! - [`ui`]: screens as pictures. [`board`]: panels, keypads and dispensers, chosen by a board file.
-//! - [`ready`]: waiting for a keypad and a socket at once.
+//! - `ready`: waiting for a keypad and a socket at once.
 //! - [`watchdog`]: who starts us again when the loop hangs. [`check`] and [`tryout`]: what an installer runs first.
 //! - [`commands`]: what the program does. [`config`]: the configuration file, `kiosk.toml`.
 //!

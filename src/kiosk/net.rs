@@ -1,7 +1,7 @@
 //! The kiosk's network: the merchant's server and the platform, over HTTP with deadlines.
 //!
 //! A call blocks its caller and nobody else: every wait in it, for a name server, a connection, a TLS handshake or an
-//! answer, is a turn of the kiosk's loop ([`transport`]).
+//! answer, is a turn of the kiosk's loop (`transport.rs`).
 //!
 //! Nothing is retried in here, no redirect is followed, and no answer is trusted beyond its shape. That there was no
 //! answer is told as such: what the other side did is then unknown.
