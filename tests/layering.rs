@@ -32,6 +32,7 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("kiosk/legend", &["kiosk::machine"]),
+    ("kiosk/ready", &["kiosk::ports"]),
     (
         "kiosk/config",
         &["files", "ids", "kiosk::machine", "money", "selpay"],
@@ -46,7 +47,9 @@ const RULES: &[(&str, &[&str])] = &[
             "kiosk::config",
             "kiosk::machine",
             "kiosk::ports",
+            "kiosk::ready",
             "money",
+            "random",
             "sale",
             "selpay",
         ],
@@ -69,6 +72,7 @@ const RULES: &[(&str, &[&str])] = &[
             "kiosk::board::encode_png",
             "kiosk::legend",
             "kiosk::machine",
+            "kiosk::ports",
             "kiosk::ui",
             "money",
         ],
@@ -83,6 +87,7 @@ const RULES: &[(&str, &[&str])] = &[
             "kiosk::legend",
             "kiosk::machine",
             "kiosk::ports",
+            "kiosk::ready",
             "kiosk::ui::frame",
             "money",
             "sale",
@@ -90,7 +95,13 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     (
         "kiosk/runner",
-        &["ids", "kiosk::machine", "kiosk::ports", "sale"],
+        &[
+            "ids",
+            "kiosk::machine",
+            "kiosk::ports",
+            "kiosk::ready",
+            "sale",
+        ],
     ),
     (
         "kiosk/painter",
@@ -99,7 +110,10 @@ const RULES: &[(&str, &[&str])] = &[
     ("kiosk/watchdog", &["kiosk::machine"]),
     ("kiosk/check", &["kiosk", "money"]),
     ("kiosk/tryout", &["ids", "kiosk", "money", "sale"]),
-    ("kiosk/commands", &["cli", "kiosk", "sale"]),
+    (
+        "kiosk/commands",
+        &["cli", "files", "kiosk", "money", "sale"],
+    ),
     ("kiosk", &["cli", "kiosk", "random"]),
     // Pure: the rules of the books, and what a notification is worth.
     (

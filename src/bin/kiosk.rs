@@ -2,14 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, atomic};
 
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
 use selpay_kiosk::kiosk::commands::{self, Device};
-use selpay_kiosk::kiosk::config::Config;
-use selpay_kiosk::kiosk::runner::Stop;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// A vending kiosk that takes WeChat and Alipay payments through selpay
@@ -61,21 +58,20 @@ enum Command {
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
         arguments.log.init()?;
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(atomic::AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
-        run(
-            arguments.command,
-            Box::new(move || stop.load(Ordering::Relaxed)),
-        )
+        run(arguments.command, move || {
+            stop.load(atomic::Ordering::Relaxed)
+        })
     })
 }
 
-fn run(command: Command, stop: Stop) -> Result<(), Failure> {
+fn run(command: Command, stop: impl Fn() -> bool + 'static) -> Result<(), Failure> {
     match command {
-        Command::Run { config } => commands::run(&Config::load(&config)?, stop),
-        Command::Check { config } => commands::check(&Config::load(&config)?),
+        Command::Run { config } => commands::run(&config, Box::new(stop)),
+        Command::Check { config } => commands::check(&config),
         Command::Screens { board, out } => commands::screens(&board, &out),
         Command::Try { board, yes, device } => commands::try_device(&board, device, yes, &stop),
     }

@@ -16,6 +16,7 @@ pub mod pulse;
 mod typed;
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use crate::kiosk::board::file::{BoardFile, DispenserKind, KeypadKind, PanelKind};
@@ -23,6 +24,11 @@ use crate::kiosk::board::typed::TypedKeypad;
 use crate::kiosk::ports::{Dispenser, Keypad, Panel};
 
 pub use self::png::encode as encode_png;
+
+/// A keypad whose keys are characters in this stream.
+pub fn typed_keypad(stream: impl AsFd + 'static) -> Box<dyn Keypad> {
+    Box::new(TypedKeypad::new(stream))
+}
 
 /// The opened devices of a kiosk.
 pub struct Board {
@@ -94,7 +100,7 @@ impl<'a> Devices<'a> {
     pub fn keypad(&mut self) -> Result<Box<dyn Keypad>, NotOpened> {
         let failed = failed("keypad");
         Ok(match &self.file.keypad {
-            KeypadKind::Stdin => Box::new(TypedKeypad::new(io::stdin())),
+            KeypadKind::Stdin => typed_keypad(io::stdin()),
             KeypadKind::Matrix(wiring) => Box::new(wiring.open().map_err(failed)?),
             KeypadKind::Evdev(device) => Box::new(evdev::EvdevKeypad::new(device.clone())),
             #[cfg(feature = "sim")]

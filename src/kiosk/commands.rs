@@ -32,7 +32,8 @@ pub enum Device {
 }
 
 /// `kiosk run`: sells until `stop` says so.
-pub fn run(config: &Config, stop: Stop) -> Result<(), Failure> {
+pub fn run(config: &Path, stop: Stop) -> Result<(), Failure> {
+    let config = &Config::load(config)?;
     let board = BoardFile::load(&config.board)?;
     let board = Board::open(&board).with_context(|| config.board.display().to_string())?;
     Kiosk::open(config, &board)?.run(board, stop, Box::new(log_witness));
@@ -40,7 +41,8 @@ pub fn run(config: &Config, stop: Stop) -> Result<(), Failure> {
 }
 
 /// `kiosk check`: a line for each thing that was looked at.
-pub fn check(config: &Config) -> Result<(), Failure> {
+pub fn check(config: &Path) -> Result<(), Failure> {
+    let config = &Config::load(config)?;
     let board = BoardFile::load(&config.board)?;
     let mut wrong = 0;
     let mut told = Ok(());

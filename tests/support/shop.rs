@@ -70,9 +70,7 @@ impl Program {
 
     /// SIGKILL: no chance to tidy up.
     pub fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        self.child.wait().expect("waited for");
+        kill(&mut self.child);
     }
 
     /// Asks it to end; its exit status.
@@ -88,10 +86,20 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        kill(&mut self.child);
     }
+}
+
+/// Kills a program, and what it has started: where it is strace, that is the one that matters. It may have ended already.
+fn kill(child: &mut Child) {
+    let id = child.id();
+    let started = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    let started: Vec<&str> = started.split_whitespace().collect();
+    if !started.is_empty() {
+        let _ = Command::new("kill").arg("-KILL").args(started).status();
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// A directory with everything that the three programs read.
@@ -377,8 +385,7 @@ impl Kiosk {
 
     /// SIGKILL: no chance to tidy up.
     pub fn kill(&mut self) {
-        self.child.kill().expect("killed");
-        self.child.wait().expect("waited for");
+        kill(&mut self.child);
     }
 
     /// No more keys: it ends once it is idle. Its exit status.
@@ -413,8 +420,7 @@ impl Kiosk {
 
 impl Drop for Kiosk {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        kill(&mut self.child);
     }
 }
 
