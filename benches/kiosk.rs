@@ -1,4 +1,5 @@
-//! How quick the kiosk is: `cargo bench --bench kiosk` prints one table, measured in one run on this machine.
+//! How quick the kiosk is: `cargo bench --bench kiosk` prints one table, measured in one run on this machine;
+//! `cargo bench --bench kiosk -- confirm` only that part of it.
 //!
 //! The kiosk is a process of its own with the real loop, journal, screens and network code; its panel's bus takes bytes and no
 //! time, and says when the last one was sent. Merchant and platform are the real programs on loopback; between them and the
@@ -19,6 +20,7 @@ use selpay_kiosk::ids::{OrderNo, SaleId};
 use selpay_kiosk::kiosk::ui::frame::Frame;
 use selpay_kiosk::kiosk::ui::{self, Look, samples};
 use selpay_kiosk::money::Fen;
+use selpay_kiosk::selpay::add_order;
 use serde_json::json;
 use shop::{Program, Shop};
 
@@ -28,18 +30,28 @@ use child::Child;
 const WHOLE_PICTURE: f64 = 240.0 * 320.0 * 2.0;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some("--child") {
-        child::run(&arguments.next().expect("kiosk.toml"));
-        return;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, config] = &arguments[..] {
+        if first == "--child" {
+            return child::run(config);
+        }
     }
     println!("| what | p50 | p99 | worst | beside |\n| --- | --- | --- | --- | --- |");
-    cold_start();
-    keys();
-    confirm();
-    notification();
-    rest();
-    pictures();
+    let parts: [(&str, fn()); 6] = [
+        ("start", cold_start),
+        ("keys", keys),
+        ("confirm", confirm),
+        ("notification", notification),
+        ("rest", rest),
+        ("pictures", pictures),
+    ];
+    for (name, part) in parts {
+        // cargo itself says `--bench`.
+        let wanted = arguments.iter().filter(|word| !word.starts_with("--"));
+        if wanted.clone().count() == 0 || wanted.into_iter().any(|word| word == name) {
+            part();
+        }
+    }
 }
 
 /// Times in milliseconds, sorted.
@@ -185,7 +197,7 @@ fn confirm() {
     }
     let add = street
         .to_platform
-        .url("/prod-api/selpay/payOrder/AddOrderInfo");
+        .url(&format!("/prod-api{}", add_order::PATH));
     let agent = ureq::Agent::new_with_defaults();
     let calls = (0..u128::from(CONFIRMED)).map(|place| {
         let began = Instant::now();

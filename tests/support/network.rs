@@ -38,6 +38,9 @@ impl Network {
                 let (Ok(inner), Ok(outer)) = (inner, TcpStream::connect(&server)) else {
                     continue;
                 };
+                for side in [&inner, &outer] {
+                    side.set_nodelay(true).expect("set");
+                }
                 let (there, here) = (pair(&inner, &outer), pair(&outer, &inner));
                 let seen = Arc::clone(&seen);
                 thread::spawn(move || carry(there, || Weather::Fair));
