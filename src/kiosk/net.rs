@@ -112,8 +112,8 @@ pub struct Patient;
 
 impl Awake for Patient {
     fn wait(&mut self, socket: Option<Socket<'_>>, at_most: Duration) -> Patience {
-        // An error would come again at once, from the socket itself.
-        let _ = ready::wait(None, socket, at_most);
+        // An error would come again at once, from the socket itself. A call without a deadline has none for poll(2) either.
+        let _ = ready::wait(None, socket, at_most.min(CALL_TIME));
         Patience::Wait
     }
 }
