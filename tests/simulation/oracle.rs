@@ -30,6 +30,8 @@ pub struct Oracle {
     registered: BTreeMap<OrderNo, SaleId>,
     /// Every number that the kiosk has begun to register, and the sale it is for.
     placed: BTreeMap<OrderNo, SaleId>,
+    /// The sale that was begun last: whoever stands there now, stands there for this one.
+    last_begun: Option<SaleId>,
     /// Every sale for which a relay has moved, and for how much.
     pulsed: BTreeMap<SaleId, Fen>,
     /// Every sale of which the kiosk has told, or tried to tell, that its goods came out.
@@ -116,6 +118,10 @@ impl Oracle {
 
     /// A relay moves: ours, or a rival's of our name.
     pub fn pulses(&mut self, now: u64, sale: SaleId, total: Fen, held: Option<Held>) {
+        assert!(
+            self.last_begun.is_none_or(|last| last == sale) || self.disk_is_dishonest,
+            "G5: the goods of {sale} come out before the next customer"
+        );
         let before = self.pulsed.insert(sale, total);
         assert!(before.is_none(), "G2: {sale} was dispensed twice");
         assert!(
@@ -154,6 +160,9 @@ impl Oracle {
 
     /// The kiosk is about to register a number.
     pub fn places(&mut self, order: OrderNo, sale: SaleId) {
+        if !self.placed.values().any(|placed| *placed == sale) {
+            self.last_begun = Some(sale);
+        }
         self.placed.insert(order, sale);
         self.concerns(sale);
     }

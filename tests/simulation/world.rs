@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::time::ClockId;
 use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId};
 use selpay_kiosk::kiosk::journal::Journal;
-use selpay_kiosk::kiosk::machine::effect::{Effect, Effects};
+use selpay_kiosk::kiosk::machine::effect::{Effect, Effects, Fact, Record};
 use selpay_kiosk::kiosk::machine::event::Key;
 use selpay_kiosk::kiosk::machine::instant::Instant;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
@@ -644,6 +644,10 @@ impl World {
                 self.oracle.places(*order, *sale);
             }
             Effect::Claim { sale, .. } => self.oracle.concerns(*sale),
+            Effect::Record(Record {
+                sale,
+                fact: Fact::Sale(_) | Fact::Order(_) | Fact::Claim(_),
+            }) => self.oracle.concerns(*sale),
             Effect::Report { sale, outcome, .. } => self.oracle.reports(*sale, *outcome),
             _ => {}
         }

@@ -199,6 +199,8 @@ fn interrupt(before: Option<Interrupted>, record: Record) -> Option<Interrupted>
             interrupted.sale.shown = Some(order);
         }
         Fact::Claim(claim) => interrupted.claim = Some(claim),
+        // Given up on: its customer has gone, and another may stand there.
+        Fact::Closing if interrupted.closing => return None,
         Fact::Closing => interrupted.closing = true,
         Fact::Start if planted::has(Bug::PulseAgain) => {}
         Fact::Sale(_) | Fact::Start | Fact::Done(_) | Fact::Settled => return None,

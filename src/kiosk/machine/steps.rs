@@ -169,6 +169,8 @@ impl Machine {
                 State::Leaving(leaving)
             }
             Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
+                // For the second time: this customer is told that it is over, and the next may come.
+                turn.record(leaving.sale.id, Fact::Closing);
                 self.owe(leaving.sale.id, Duty::Close, turn);
                 Telling::sorry(&leaving.sale, Failure::InDoubt, turn.now)
             }

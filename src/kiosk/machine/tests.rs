@@ -1263,6 +1263,28 @@ mod after_a_power_cut {
     }
 
     #[test]
+    fn a_sale_that_was_given_up_before_the_power_cut_does_not_go_on_before_the_next_customer() {
+        let mut bench = Bench::shows_code().types("C");
+        for _ in 0..4 {
+            bench = bench.closed(GONE).seconds(5);
+        }
+        assert_eq!(bench.told(), Failure::InDoubt);
+        let recorded = bench.history.iter().filter_map(|effect| match effect {
+            Effect::Record(record) => Some(*record),
+            _ => None,
+        });
+        let closings: Vec<Record> = recorded
+            .map(|record| Record {
+                sale: sale(),
+                ..record
+            })
+            .collect();
+        let journal = [journal(2), closings].concat();
+        let bench = Bench::starts_with(&journal).unsettled(held_for(30, SaleStatus::Paid, None));
+        assert_eq!(bench.wanted, [Effect::Close { sale: sale() }]);
+    }
+
+    #[test]
     fn a_claim_that_is_not_ours_or_too_old_moves_nothing() {
         let other = Some(ClaimId::from_random(99));
         for theirs in [
