@@ -4,7 +4,7 @@
 #[path = "support/shop.rs"]
 mod shop;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -95,10 +95,6 @@ fn comes_to_rest(shop: &Shop, platform: &Program, kiosk: Kiosk) -> (usize, usize
     drop(kiosk);
     let kiosk = shop.kiosk(platform, KIOSK);
     assert_eq!(kiosk.ends(), Some(0), "it ends once nothing is owed");
-    let balance = eventually("everything paid finds its place", || {
-        let balance = shop.the_books_balance();
-        (balance["waiting"] == 0).then_some(balance)
-    });
     let pulses: Vec<String> = fs::read_to_string(shop.path("dispenser.log"))
         .unwrap_or_default()
         .lines()
@@ -107,25 +103,21 @@ fn comes_to_rest(shop: &Shop, platform: &Program, kiosk: Kiosk) -> (usize, usize
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let books = Connection::open_with_flags(shop.path("merchant.db"), flags).expect("the books");
 
-    // M1, M8: everything that the platform was told `success` for is in the books, once, and nothing else.
-    let mut told = BTreeMap::new();
-    let (_, orders) = call("GET", &platform.url("/sim/orders"), "", &Value::Null);
-    for order in orders["orders"].as_array().expect("a list") {
-        for delivery in order["deliveries"].as_array().expect("a list") {
-            let name = delivery["transactionId"]
-                .as_str()
-                .expect("a name")
-                .to_owned();
-            *told.entry(name).or_insert(false) |= delivery["answer"] == "success";
+    // M1, M8: everything that the platform was told `success` for is in the books, once, and nothing else. What it was
+    // not told yet is still on its way.
+    let (recorded, balance) = eventually("everything paid finds its place", || {
+        let before = acknowledged(platform);
+        let recorded: Vec<String> = rows(&books, "SELECT transaction_id FROM payments ORDER BY 1");
+        for name in &before {
+            assert!(
+                recorded.contains(name),
+                "{name} was acknowledged, and is gone"
+            );
         }
-    }
-    let recorded: Vec<String> = rows(&books, "SELECT transaction_id FROM payments ORDER BY 1");
-    let acknowledged: Vec<String> = told
-        .into_iter()
-        .filter(|(_, is)| *is)
-        .map(|(name, _)| name)
-        .collect();
-    assert_eq!(recorded, acknowledged);
+        let balance = shop.the_books_balance();
+        let is_at_rest = before == recorded && balance["waiting"] == 0;
+        is_at_rest.then_some((recorded, balance))
+    });
     assert_eq!(balance["verified"], 350 * recorded.len() as i64);
 
     // G2: nothing comes out twice; what came out is booked as dispensed, or a person looks at it.
@@ -162,6 +154,20 @@ fn comes_to_rest(shop: &Shop, platform: &Program, kiosk: Kiosk) -> (usize, usize
         Some(reviews.len())
     );
     (pulses.len(), reviews.len())
+}
+
+/// The payments that the platform was told `success` for, by name.
+fn acknowledged(platform: &Program) -> Vec<String> {
+    let (_, orders) = call("GET", &platform.url("/sim/orders"), "", &Value::Null);
+    let orders = orders["orders"].as_array().expect("a list");
+    let deliveries = orders
+        .iter()
+        .flat_map(|order| order["deliveries"].as_array().expect("a list"));
+    let told = deliveries.filter(|delivery| delivery["answer"] == "success");
+    let names: BTreeSet<&str> = told
+        .map(|delivery| delivery["transactionId"].as_str().expect("a name"))
+        .collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn rows(books: &Connection, sql: &str) -> Vec<String> {
