@@ -109,6 +109,7 @@ impl Kiosk {
             display: Box::new(Painter::new(board.panel, look)),
             keypad: board.keypad,
             dispenser: board.dispenser,
+            signals: board.signals,
             journal: Box::new(self.journal),
             merchant: Box::new(self.merchant),
             platform: Box::new(self.platform),

@@ -19,7 +19,7 @@ use selpay_kiosk::kiosk::board::mipi::{Bus, MipiPanel, Model, Mounting, open};
 use selpay_kiosk::kiosk::board::{Board, typed_keypad};
 use selpay_kiosk::kiosk::config::Config;
 use selpay_kiosk::kiosk::machine::instant;
-use selpay_kiosk::kiosk::ports::{Dispenser, Panel};
+use selpay_kiosk::kiosk::ports::{Dispenser, Panel, Progress};
 use selpay_kiosk::kiosk::runner::Happening;
 use selpay_kiosk::kiosk::ui::frame::Frame;
 use selpay_kiosk::kiosk::{Kiosk, machine::screen::Screen};
@@ -71,6 +71,17 @@ impl DelayNs for NoDelay {
 struct ToldPanel {
     panel: MipiPanel,
     wire: Wire,
+    name: String,
+}
+
+impl ToldPanel {
+    fn told(&self, progress: Progress) -> io::Result<Progress> {
+        if progress == Progress::Whole {
+            let bytes = self.wire.0.take();
+            writeln!(io::stdout(), "picture {} {bytes}", self.name)?;
+        }
+        Ok(progress)
+    }
 }
 
 impl Panel for ToldPanel {
@@ -78,10 +89,15 @@ impl Panel for ToldPanel {
         self.panel.size()
     }
 
-    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<()> {
-        self.panel.show(name, frame)?;
-        let bytes = self.wire.0.take();
-        writeln!(io::stdout(), "picture {name} {bytes}")
+    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<Progress> {
+        name.clone_into(&mut self.name);
+        let progress = self.panel.show(name, frame)?;
+        self.told(progress)
+    }
+
+    fn go_on(&mut self) -> io::Result<Progress> {
+        let progress = self.panel.go_on()?;
+        self.told(progress)
     }
 }
 
@@ -132,9 +148,14 @@ pub fn run(config: &str) {
     );
     let panel = MipiPanel::new(glass.expect("it wakes up"), (240, 320));
     let board = Board {
-        panel: Box::new(ToldPanel { panel, wire }),
+        panel: Box::new(ToldPanel {
+            panel,
+            wire,
+            name: String::new(),
+        }),
         keypad: typed_keypad(io::stdin()),
         dispenser: Box::new(ToldDispenser(None)),
+        signals: Box::new(()),
         desk: None,
     };
     let kiosk = Kiosk::open(&config, &board).expect("it opens");

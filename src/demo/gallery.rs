@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::files;
 use crate::kiosk::board::encode_png;
-use crate::kiosk::ports::Panel;
+use crate::kiosk::ports::{Panel, Progress};
 use crate::kiosk::ui::frame::Frame;
 
 /// A panel in front of which somebody stands with a camera.
@@ -34,7 +34,7 @@ impl Panel for Gallery {
     }
 
     /// A screen that only changes (another digit, the countdown) keeps its number.
-    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<()> {
+    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<Progress> {
         if self.number == 0 && name != "amount" {
             // The kiosk is still starting.
             return self.panel.show(name, frame);
@@ -48,5 +48,9 @@ impl Panel for Gallery {
             &encode_png(frame),
         )?;
         self.panel.show(name, frame)
+    }
+
+    fn go_on(&mut self) -> io::Result<Progress> {
+        self.panel.go_on()
     }
 }

@@ -13,6 +13,7 @@ pub mod matrix;
 pub mod mipi;
 mod png;
 pub mod pulse;
+pub mod signals;
 mod typed;
 
 use std::io;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 
 use crate::kiosk::board::file::{BoardFile, DispenserKind, KeypadKind, PanelKind};
 use crate::kiosk::board::typed::TypedKeypad;
-use crate::kiosk::ports::{Dispenser, Keypad, Panel};
+use crate::kiosk::ports::{Dispenser, Keypad, Panel, Signals};
 
 pub use self::png::encode as encode_png;
 
@@ -38,6 +39,8 @@ pub struct Board {
     pub keypad: Box<dyn Keypad>,
     /// What lets the goods out.
     pub dispenser: Box<dyn Dispenser>,
+    /// What is heard and seen beside.
+    pub signals: Box<dyn Signals>,
     /// The page that stands for devices of kind `desk`, if there are any.
     #[cfg(feature = "sim")]
     pub desk: Option<desk::Desk>,
@@ -47,7 +50,7 @@ pub struct Board {
 #[derive(Debug, thiserror::Error)]
 #[error("{device}: {error}")]
 pub struct NotOpened {
-    /// The section of the board file: `panel`, `keypad`, `dispenser`.
+    /// What it is: `panel`, `keypad`, `dispenser`, `signals` (buzzer and light).
     pub device: &'static str,
     /// What the system says.
     pub error: io::Error,
@@ -61,6 +64,7 @@ impl Board {
             panel: devices.panel()?,
             keypad: devices.keypad()?,
             dispenser: devices.dispenser()?,
+            signals: devices.signals()?,
             #[cfg(feature = "sim")]
             desk: devices.desk,
         })
@@ -125,6 +129,12 @@ impl<'a> Devices<'a> {
             #[cfg(feature = "sim")]
             DispenserKind::Desk { ms } => Box::new(self.desk().map_err(failed)?.dispenser(*ms)),
         })
+    }
+
+    /// Opens the buzzer and the light, where the board has them.
+    pub fn signals(&mut self) -> Result<Box<dyn Signals>, NotOpened> {
+        let (buzzer, light) = (self.file.buzzer.as_ref(), self.file.light.as_ref());
+        signals::open(buzzer, light).map_err(failed("signals"))
     }
 
     #[cfg(feature = "sim")]

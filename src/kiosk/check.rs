@@ -91,6 +91,14 @@ fn check_devices(
         false => Err(format!("{}: it is not ready", board.dispenser)),
     });
     tell("dispenser", ready);
+    for (what, line) in [("buzzer", &board.buzzer), ("light", &board.light)] {
+        if let Some(line) = line {
+            tell(
+                what,
+                devices.signals().map(|_| line.to_string()).map_err(cause),
+            );
+        }
+    }
     unit
 }
 

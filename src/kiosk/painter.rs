@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::kiosk::machine::screen::{Language, Screen};
-use crate::kiosk::ports::{Display, Motion, Panel};
+use crate::kiosk::ports::{Display, Motion, Panel, Progress};
 use crate::kiosk::ui::{self, Look, frame::Frame};
 
 /// Draws each screen and shows it on a panel.
@@ -23,10 +23,19 @@ impl Painter {
 }
 
 impl Display for Painter {
-    fn show(&mut self, screen: &Screen, language: Language, motion: Motion) -> io::Result<()> {
+    fn show(
+        &mut self,
+        screen: &Screen,
+        language: Language,
+        motion: Motion,
+    ) -> io::Result<Progress> {
         self.look.language = language;
         self.look.motion = motion;
         ui::draw(&mut self.frame, screen, &self.look);
         self.panel.show(screen.name(), &self.frame)
+    }
+
+    fn go_on(&mut self) -> io::Result<Progress> {
+        self.panel.go_on()
     }
 }

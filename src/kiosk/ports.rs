@@ -20,12 +20,34 @@ pub trait Clock {
     fn now(&self) -> Instant;
 }
 
+/// How far a picture has come on its way to the glass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Progress {
+    /// All of it is there.
+    Whole,
+    /// The rest waits for `go_on`: in between keys are heard.
+    Partly,
+}
+
 /// What shows the picture.
 pub trait Panel {
     /// Width and height in pixels.
     fn size(&self) -> (u32, u32);
-    /// Shows the frame. `name` is the screen's short name, for files and logs.
-    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<()>;
+    /// Begins to show the frame, whatever was on its way before. `name` is the screen's short name, for files and logs.
+    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<Progress>;
+    /// Shows the next part of it. Only a panel on a slow bus has parts.
+    fn go_on(&mut self) -> io::Result<Progress> {
+        Ok(Progress::Whole)
+    }
+    /// Shows all of it, where nobody presses keys meanwhile.
+    fn show_whole(&mut self, name: &str, frame: &Frame) -> io::Result<()> {
+        let mut progress = self.show(name, frame)?;
+        while progress == Progress::Partly {
+            progress = self.go_on()?;
+        }
+        Ok(())
+    }
 }
 
 /// What moves on a screen that says the same.
@@ -39,8 +61,32 @@ pub struct Motion {
 
 /// What shows the customer a screen.
 pub trait Display {
-    /// Shows it in this language. An error means that nobody knows what is seen now.
-    fn show(&mut self, screen: &Screen, language: Language, motion: Motion) -> io::Result<()>;
+    /// Begins to show it in this language. An error means that nobody knows what is seen now.
+    fn show(&mut self, screen: &Screen, language: Language, motion: Motion)
+    -> io::Result<Progress>;
+    /// Shows the next part of it.
+    fn go_on(&mut self) -> io::Result<Progress> {
+        Ok(Progress::Whole)
+    }
+}
+
+/// What the kiosk says beside its panel: a buzzer, a light.
+pub trait Signals {
+    /// A key was heard.
+    fn key(&mut self, now: Instant);
+    /// Another screen shows.
+    fn screen(&mut self, now: Instant, screen: &Screen);
+    /// Carries sounds and blinking on; when that is to be done next.
+    fn go_on(&mut self, now: Instant) -> Option<Instant>;
+}
+
+/// A kiosk that says nothing.
+impl Signals for () {
+    fn key(&mut self, _: Instant) {}
+    fn screen(&mut self, _: Instant, _: &Screen) {}
+    fn go_on(&mut self, _: Instant) -> Option<Instant> {
+        None
+    }
 }
 
 /// What a keypad has to say.

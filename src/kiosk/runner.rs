@@ -17,7 +17,7 @@ use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::machine::{Machine, Random};
 use crate::kiosk::ports::{
     Awake, Clock, Dispenser, Display, Journal, Keypad, Merchant, Motion, Patience, Platform,
-    Pressed, Socket,
+    Pressed, Progress, Signals, Socket,
 };
 use crate::kiosk::ready;
 use crate::sale::Outcome;
@@ -34,6 +34,8 @@ pub struct Ports {
     pub keypad: Box<dyn Keypad>,
     /// The dispenser.
     pub dispenser: Box<dyn Dispenser>,
+    /// The buzzer and the light.
+    pub signals: Box<dyn Signals>,
     /// The journal.
     pub journal: Box<dyn Journal>,
     /// The merchant's server.
@@ -112,6 +114,9 @@ struct Counter {
     display: Box<dyn Display>,
     keypad: Box<dyn Keypad>,
     dispenser: Box<dyn Dispenser>,
+    signals: Box<dyn Signals>,
+    /// When a sound ends, or the light changes.
+    signals_at: Option<Instant>,
     pace: Pace,
     stop: Stop,
     alive: Box<dyn FnMut(Instant)>,
@@ -131,13 +136,15 @@ struct Counter {
 }
 
 /// What the panel shows.
-#[derive(Clone, PartialEq, Eq)]
 struct Shown {
     screen: Screen,
     language: Language,
     motion: Motion,
     /// Since when it is this screen, whatever moves on it.
     since: Instant,
+    /// Whether nobody was told of it yet: it has not been whole.
+    is_new: bool,
+    progress: Progress,
 }
 
 impl Runner {
@@ -156,6 +163,8 @@ impl Runner {
             display: ports.display,
             keypad: ports.keypad,
             dispenser: ports.dispenser,
+            signals: ports.signals,
+            signals_at: None,
             pace: ports.pace,
             stop: ports.stop,
             alive: ports.alive,
@@ -331,10 +340,11 @@ impl Counter {
         self.step(event);
     }
 
-    /// Looks after the watchdog and the dispenser.
+    /// Looks after the watchdog, the dispenser, the buzzer and the light.
     fn attend(&mut self) {
         let now = self.clock.now();
         (self.alive)(now);
+        self.signals_at = self.signals.go_on(now);
         let ready = self.dispenser.is_ready();
         if self.dispenser_ready.replace(ready) != Some(ready) {
             self.step(Event::Dispenser { ready });
@@ -361,8 +371,17 @@ impl Counter {
         self.machine.wake_at().filter(|_| self.pending.is_empty())
     }
 
-    /// Draws the screen, if it is another one than the panel shows.
+    /// Draws the screen, if it is another one than the panel shows. Between the parts of a large picture keys are heard,
+    /// and what they change is drawn at once.
     fn refresh(&mut self) {
+        while self.draw() == Progress::Partly {
+            self.listen(None, Duration::ZERO);
+            self.attend();
+        }
+    }
+
+    /// Begins to show the screen as it is now, or goes on with it.
+    fn draw(&mut self) -> Progress {
         let now = self.clock.now();
         let (screen, language) = (self.machine.screen(now), self.machine.language());
         let same = self
@@ -370,45 +389,57 @@ impl Counter {
             .as_ref()
             .filter(|shown| (&shown.screen, shown.language) == (&screen, language));
         let since = same.map_or(now, |shown| shown.since);
-        let is_new = same.is_none();
+        let is_new = same.is_none_or(|shown| shown.is_new);
         self.pressed.take_if(|(_, until)| now >= *until);
         let motion = match same {
             // Drawing takes its time, and a pulse must not.
             Some(shown) if self.pulsing.is_some() => shown.motion,
             _ => Motion {
                 pressed: self.pressed.map(|(key, _)| key),
-                beat: match moves(&screen) {
-                    true => ((now - since).as_millis() / self.pace.beat.as_millis()) as u32,
-                    false => 0,
+                beat: match same {
+                    // A panel slower than the beat must get its picture whole.
+                    Some(shown) if shown.progress == Progress::Partly => shown.motion.beat,
+                    _ if moves(&screen) => {
+                        ((now - since).as_millis() / self.pace.beat.as_millis()) as u32
+                    }
+                    _ => 0,
                 },
             },
         };
-        let wanted = Shown {
-            screen,
-            language,
-            motion,
-            since,
+        let is_drawn = same.is_some_and(|shown| shown.motion == motion);
+        let progress = match &self.shown {
+            Some(shown) if is_drawn && shown.progress == Progress::Whole => return Progress::Whole,
+            Some(_) if is_drawn => self.display.go_on(),
+            _ => self.display.show(&screen, language, motion),
         };
-        if self.shown.as_ref() == Some(&wanted) {
-            return;
-        }
-        match self.display.show(&wanted.screen, language, motion) {
-            Ok(()) => {
-                self.display_failed = false;
-                if is_new {
-                    (self.witness)(now, Happening::Screen(&wanted.screen));
-                }
-                self.shown = Some(wanted);
-            }
+        let progress = match progress {
+            Ok(progress) => progress,
             Err(error) => {
                 // It is shown again at the next turn. Told once, not every second.
                 self.shown = None;
                 if !core::mem::replace(&mut self.display_failed, true) {
-                    let name = wanted.screen.name();
+                    let name = screen.name();
                     tracing::error!("the panel does not show the screen {name}: {error}");
                 }
+                return Progress::Whole;
             }
+        };
+        let is_told = is_new && progress == Progress::Whole;
+        if is_told {
+            self.display_failed = false;
+            (self.witness)(now, Happening::Screen(&screen));
+            self.signals.screen(now, &screen);
+            self.signals_at = Some(now);
         }
+        self.shown = Some(Shown {
+            screen,
+            language,
+            motion,
+            since,
+            is_new: is_new && !is_told,
+            progress,
+        });
+        progress
     }
 
     /// When what is shown wants to move.
@@ -423,13 +454,23 @@ impl Counter {
     /// Sleeps until a key, until the socket is ready, or until there is something to do.
     fn sleep(&mut self, socket: Option<Socket<'_>>, at_most: Duration) {
         let now = self.clock.now();
-        let wake_at = [self.wakes_at(), self.dispenser.wake_at(), self.moves_at()];
+        let wake_at = [
+            self.wakes_at(),
+            self.dispenser.wake_at(),
+            self.signals_at,
+            self.moves_at(),
+        ];
         let wake_at = wake_at.into_iter().flatten().min();
         let longest = match self.shown.as_ref().map(|shown| &shown.screen) {
             Some(Screen::Pay { .. }) => self.pace.countdown.min(at_most),
             _ => self.pace.idle.min(at_most),
         };
         let patience = wake_at.map_or(longest, |wake_at| (wake_at - now).min(longest));
+        self.listen(socket, patience);
+    }
+
+    /// Waits for a key or the socket, for so long at most.
+    fn listen(&mut self, socket: Option<Socket<'_>>, patience: Duration) {
         if self.keypad_failed {
             // An error would come again at once, from the socket itself.
             let _ = ready::wait(None, socket, patience);
@@ -440,6 +481,8 @@ impl Counter {
                 let now = self.clock.now();
                 (self.witness)(now, Happening::Key(key));
                 self.pressed = Some((key, now + self.pace.echo));
+                self.signals.key(now);
+                self.signals_at = Some(now);
                 self.step(Event::Key(key));
             }
             Ok(Pressed::Nothing) => {}

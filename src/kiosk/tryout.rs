@@ -28,7 +28,7 @@ pub fn panel(
     let (width, height) = panel.size();
     let mut frame = Frame::new(width, height);
     ui::draw_test_card(&mut frame);
-    panel.show("test-card", &frame)?;
+    panel.show_whole("test-card", &frame)?;
     writeln!(out, "The panel shows the test card, {width} × {height}:")?;
     for (seen, field) in [
         (

@@ -14,7 +14,8 @@ use selpay_kiosk::kiosk::machine::instant::Instant;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
 use selpay_kiosk::kiosk::net;
 use selpay_kiosk::kiosk::ports::{
-    self, Dispenser, Display, Idle, Keypad, Merchant, Motion, Patience, Platform, Pressed, Socket,
+    self, Dispenser, Display, Idle, Keypad, Merchant, Motion, Patience, Platform, Pressed,
+    Progress, Socket,
 };
 use selpay_kiosk::merchant::ledger::NotRegistered;
 use selpay_kiosk::money::Fen;
@@ -222,9 +223,9 @@ impl Hardware {
 }
 
 impl Display for Hardware {
-    fn show(&mut self, screen: &Screen, _: Language, _: Motion) -> io::Result<()> {
+    fn show(&mut self, screen: &Screen, _: Language, _: Motion) -> io::Result<Progress> {
         self.world.shown(screen);
-        Ok(())
+        Ok(Progress::Whole)
     }
 }
 

@@ -566,6 +566,7 @@ impl Shared {
             display: hardware(),
             keypad: hardware(),
             dispenser: hardware(),
+            signals: Box::new(()),
             journal: Box::new(journal),
             merchant: hardware(),
             platform: hardware(),

@@ -14,9 +14,10 @@ use crate::kiosk::board::evdev;
 use crate::kiosk::board::matrix::MatrixWiring;
 use crate::kiosk::board::mipi::Wiring;
 use crate::kiosk::board::pulse::PulseLine;
+use crate::kiosk::board::signals::SignalLine;
 use crate::kiosk::legend::Legend;
 
-use checks::{Wrong, check_matrix, check_mipi, check_pulse, check_size};
+use checks::{Wrong, check_matrix, check_mipi, check_pulse, check_signal, check_size};
 use pins::Pins;
 use raw::{Raw, RawDispenser, RawKeypad, RawPanel};
 
@@ -29,6 +30,10 @@ pub struct BoardFile {
     pub keypad: KeypadKind,
     /// What lets the goods out.
     pub dispenser: DispenserKind,
+    /// What is heard, if anything.
+    pub buzzer: Option<SignalLine>,
+    /// What is seen from afar, if anything.
+    pub light: Option<SignalLine>,
     /// Where the page of `desk` devices is.
     #[cfg(feature = "sim")]
     pub desk_listen: std::net::SocketAddr,
@@ -169,6 +174,10 @@ impl BoardFile {
                     }
                 },
             },
+            buzzer: check_signal(raw.buzzer, "buzzer.pin", raw.gpio_chip.as_ref(), &mut pins)
+                .map_err(wrong)?,
+            light: check_signal(raw.light, "light.pin", raw.gpio_chip.as_ref(), &mut pins)
+                .map_err(wrong)?,
             #[cfg(feature = "sim")]
             desk_listen: raw
                 .desk
@@ -194,8 +203,13 @@ impl BoardFile {
             DispenserKind::Pulse(line) => Some(&line.gpio_chip),
             _ => None,
         };
+        let [buzzer, light] =
+            [&self.buzzer, &self.light].map(|line| line.as_ref().map(|line| &line.gpio_chip));
         let mut chips = Vec::new();
-        for chip in [panel, keypad, dispenser].into_iter().flatten() {
+        for chip in [panel, keypad, dispenser, buzzer, light]
+            .into_iter()
+            .flatten()
+        {
             if !chips.contains(chip) {
                 chips.push(chip.clone());
             }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::files;
-use crate::kiosk::ports::Panel;
+use crate::kiosk::ports::{Panel, Progress};
 use crate::kiosk::ui::frame::Frame;
 
 /// A panel that is a PNG file.
@@ -26,8 +26,9 @@ impl Panel for PngPanel {
         self.size
     }
 
-    fn show(&mut self, _name: &str, frame: &Frame) -> io::Result<()> {
-        files::replace(&self.file, &encode(frame))
+    fn show(&mut self, _name: &str, frame: &Frame) -> io::Result<Progress> {
+        files::replace(&self.file, &encode(frame))?;
+        Ok(Progress::Whole)
     }
 }
 

@@ -38,9 +38,60 @@ impl Clock for Time {
 struct SlowPanel(Time);
 
 impl Display for SlowPanel {
-    fn show(&mut self, _: &Screen, _: Language, _: Motion) -> io::Result<()> {
+    fn show(&mut self, _: &Screen, _: Language, _: Motion) -> io::Result<Progress> {
         self.0.pass(2000);
-        Ok(())
+        Ok(Progress::Whole)
+    }
+}
+
+/// A panel that sends a picture in a hundred parts of 20 ms, and notes when a key is seen on it.
+struct PartedPanel {
+    time: Time,
+    left: u32,
+    seen: Rc<RefCell<Vec<(u64, Key)>>>,
+    pressed: Option<Key>,
+}
+
+impl Display for PartedPanel {
+    fn show(&mut self, _: &Screen, _: Language, motion: Motion) -> io::Result<Progress> {
+        if let Some(key) = motion.pressed.filter(|key| self.pressed != Some(*key)) {
+            self.seen.borrow_mut().push((self.time.0.get(), key));
+        }
+        self.pressed = motion.pressed;
+        self.left = 100;
+        self.go_on()
+    }
+
+    fn go_on(&mut self) -> io::Result<Progress> {
+        self.time.pass(20);
+        self.left -= 1;
+        Ok(match self.left {
+            0 => Progress::Whole,
+            _ => Progress::Partly,
+        })
+    }
+}
+
+/// A key comes at each of these times.
+struct Clockwork {
+    time: Time,
+    keys: Vec<(u64, Key)>,
+}
+
+impl Keypad for Clockwork {
+    fn wait(&mut self, patience: Duration, _: Option<Socket<'_>>) -> io::Result<Pressed> {
+        let until = self.time.0.get() + patience.as_millis() as u64;
+        let Some((at, key)) = self.keys.first().copied() else {
+            self.time.pass(patience.as_millis() as u64);
+            return Ok(Pressed::Ended);
+        };
+        if at > until {
+            self.time.pass(patience.as_millis() as u64);
+            return Ok(Pressed::Nothing);
+        }
+        self.time.pass(at.saturating_sub(self.time.0.get()));
+        self.keys.remove(0);
+        Ok(Pressed::Key(key))
     }
 }
 
@@ -136,6 +187,42 @@ impl Journal for GoodDay {
     }
 }
 
+const SETTINGS: Settings = Settings {
+    max_total: Fen::MAX,
+    unit: None,
+    pay_time: Duration::from_secs(120),
+    language: Language::Zh,
+    resumes_claims: true,
+};
+
+/// A kiosk with these devices on a day when everything goes well.
+fn good_day(
+    time: &Time,
+    display: Box<dyn Display>,
+    keypad: Box<dyn Keypad>,
+    dispenser: Box<dyn Dispenser>,
+) -> Ports {
+    let mut random = 0;
+    Ports {
+        clock: Box::new(time.clone()),
+        random: Box::new(move || {
+            random += 1;
+            random
+        }),
+        display,
+        keypad,
+        dispenser,
+        signals: Box::new(()),
+        journal: Box::new(GoodDay),
+        merchant: Box::new(GoodDay),
+        platform: Box::new(GoodDay),
+        pace: Pace::default(),
+        stop: Box::new(|| false),
+        alive: Box::new(|_| {}),
+        witness: Box::new(|_, _| {}),
+    }
+}
+
 /// Runs one sale whose pulse takes so long; every change of the relay's line, with its time. `turns` is told of each
 /// turn of the loop.
 fn sale(
@@ -150,40 +237,22 @@ fn sale(
         off: pulse,
         count: Count::Pulses(1),
     };
-    let settings = Settings {
-        max_total: Fen::MAX,
-        unit: None,
-        pay_time: Duration::from_secs(120),
-        language: Language::Zh,
-        resumes_claims: true,
-    };
-    let (machine, first) = Machine::resume(settings, time.now(), []).expect("an empty journal");
+    let (machine, first) = Machine::resume(SETTINGS, time.now(), []).expect("an empty journal");
     let run = || {
         let Ok(dispenser) = PulseDispenser::new(relay.clone(), false, shape) else {
             panic!("this line cannot fail")
         };
-        let mut random = 0;
         let (stopping, turning) = (relay.clone(), relay.clone());
+        let display = Box::new(SlowPanel(time.clone()));
+        let keypad = Box::new(Customer {
+            time: time.clone(),
+            keys: vec!['#', '1'],
+            leaves_at: 60_000,
+        });
         let ports = Ports {
-            clock: Box::new(time.clone()),
-            random: Box::new(move || {
-                random += 1;
-                random
-            }),
-            display: Box::new(SlowPanel(time.clone())),
-            keypad: Box::new(Customer {
-                time: time.clone(),
-                keys: vec!['#', '1'],
-                leaves_at: 60_000,
-            }),
-            dispenser: Box::new(dispenser),
-            journal: Box::new(GoodDay),
-            merchant: Box::new(GoodDay),
-            platform: Box::new(GoodDay),
-            pace: Pace::default(),
             stop: Box::new(move || stop(&stopping)),
             alive: Box::new(move |_| turns(&turning)),
-            witness: Box::new(|_, _| {}),
+            ..good_day(&time, display, keypad, Box::new(dispenser))
         };
         Runner::new(machine, first, ports).run();
     };
@@ -240,4 +309,47 @@ fn a_panic_in_the_middle_of_a_pulse_switches_it_off() {
     let fails = |relay: &Relay| assert!(!is_on(relay), "something else went wrong");
     let changes = sale(Duration::from_secs(60), |_| false, fails);
     assert!(pulse(&changes).1 < 60_000, "{changes:?}");
+}
+
+#[test]
+fn a_key_is_heard_while_a_picture_is_on_its_way() {
+    let time = Time::default();
+    let relay = Relay(time.clone(), Rc::default());
+    let shape = Shape {
+        on: Duration::from_millis(500),
+        off: Duration::from_millis(500),
+        count: Count::Pulses(1),
+    };
+    let Ok(dispenser) = PulseDispenser::new(relay, false, shape) else {
+        panic!("this line cannot fail")
+    };
+    let seen = Rc::default();
+    let panel = PartedPanel {
+        time: time.clone(),
+        left: 0,
+        seen: Rc::clone(&seen),
+        pressed: None,
+    };
+    let digits = ['1', '2', '3'].map(Key::Digit);
+    let keys: Vec<(u64, Key)> = [5000, 5650, 6333].into_iter().zip(digits).collect();
+    let keypad = Clockwork {
+        time: time.clone(),
+        keys: keys.clone(),
+    };
+    let ports = good_day(
+        &time,
+        Box::new(panel),
+        Box::new(keypad),
+        Box::new(dispenser),
+    );
+    let (machine, first) = Machine::resume(SETTINGS, time.now(), []).expect("an empty journal");
+    Runner::new(machine, first, ports).run();
+    for ((pressed_at, pressed), (seen_at, seen)) in keys.iter().zip(seen.borrow().iter()) {
+        assert_eq!(pressed, seen);
+        assert!(
+            (0..=20).contains(&(seen_at - pressed_at)),
+            "{pressed:?} at {pressed_at} is seen at {seen_at}, whole pictures take 2000"
+        );
+    }
+    assert_eq!(seen.borrow().len(), 3);
 }

@@ -10,7 +10,7 @@ use crate::ids::SaleId;
 use crate::kiosk::board::encode_png;
 use crate::kiosk::board::typed::TypedKeypad;
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::ports::{Dispenser, Panel};
+use crate::kiosk::ports::{Dispenser, Panel, Progress};
 use crate::kiosk::ui::frame::Frame;
 use crate::money::Fen;
 use crate::sale::Outcome;
@@ -59,13 +59,13 @@ impl Panel for DeskPanel {
         self.size
     }
 
-    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<()> {
+    fn show(&mut self, name: &str, frame: &Frame) -> io::Result<Progress> {
         let png = encode_png(frame).into();
         self.page.show(|shown| {
             shown.screen = name.to_owned();
             shown.png = png;
         });
-        Ok(())
+        Ok(Progress::Whole)
     }
 }
 

@@ -4,10 +4,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::pins::Pins;
-use super::raw::{Active, ColorOrder, RawMatrix, RawMipi, RawPulse};
+use super::raw::{Active, ColorOrder, RawMatrix, RawMipi, RawPulse, RawSignal};
 use crate::kiosk::board::matrix::{KeyCap, MatrixWiring};
 use crate::kiosk::board::mipi::{Bus, Model, Mounting, Wiring};
 use crate::kiosk::board::pulse::{Count, PulseLine, SensorLine, Shape};
+use crate::kiosk::board::signals::SignalLine;
 use crate::kiosk::machine::event::Key;
 use crate::money::Fen;
 
@@ -261,6 +262,25 @@ pub fn check_pulse(
         sensor,
         gpio_chip,
     })
+}
+
+/// The section of a buzzer or a light, checked.
+pub fn check_signal(
+    raw: Option<RawSignal>,
+    field: &'static str,
+    board_chip: Option<&String>,
+    pins: &mut Pins,
+) -> Result<Option<SignalLine>, Wrong> {
+    let Some(raw) = raw else {
+        return Ok(None);
+    };
+    let gpio_chip = raw.gpio_chip.or_else(|| board_chip.cloned());
+    pins.take(field, gpio_chip.as_deref(), raw.pin)?;
+    Ok(Some(SignalLine {
+        pin: raw.pin,
+        active_low: raw.active == Active::Low,
+        gpio_chip,
+    }))
 }
 
 /// The screens are laid out for panels of these sizes, upright or on their side.

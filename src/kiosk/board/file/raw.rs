@@ -13,6 +13,8 @@ pub struct Raw {
     pub panel: RawPanel,
     pub keypad: RawKeypad,
     pub dispenser: RawDispenser,
+    pub buzzer: Option<RawSignal>,
+    pub light: Option<RawSignal>,
     #[cfg(feature = "sim")]
     pub desk: Option<RawDesk>,
 }
@@ -134,6 +136,15 @@ pub struct RawSensor {
     #[serde(default)]
     pub active: Active,
     pub grace_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawSignal {
+    pub pin: u32,
+    #[serde(default)]
+    pub active: Active,
+    pub gpio_chip: Option<String>,
 }
 
 #[derive(Deserialize, Default, PartialEq)]
