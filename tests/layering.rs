@@ -105,10 +105,10 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     (
         "kiosk/painter",
-        &["kiosk::machine", "kiosk::ports", "kiosk::ui"],
+        &["ids", "kiosk::machine", "kiosk::ports", "kiosk::ui"],
     ),
     ("kiosk/watchdog", &["kiosk::machine"]),
-    ("kiosk/check", &["kiosk", "money"]),
+    ("kiosk/check", &["ids", "kiosk", "money"]),
     ("kiosk/tryout", &["ids", "kiosk", "money", "sale"]),
     (
         "kiosk/commands",

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::ids::{OrderNo, ScanUrl};
 use crate::kiosk::board::file::{BoardFile, KeypadKind};
 use crate::kiosk::board::gpio::GpioChip;
 use crate::kiosk::board::{Devices, NotOpened};
@@ -11,7 +12,10 @@ use crate::kiosk::config::Config;
 use crate::kiosk::journal;
 use crate::kiosk::machine::Machine;
 use crate::kiosk::machine::instant::Instant;
+use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::net::{MerchantClient, PlatformClient, Reached};
+use crate::kiosk::ui::frame::Frame;
+use crate::kiosk::ui::{self, Look, scan};
 use crate::money::Fen;
 
 /// A clock that is wrong by more than this many seconds will sooner or later refuse a good certificate.
@@ -34,6 +38,7 @@ pub fn check(config: &Config, board: &BoardFile, tell: &mut dyn FnMut(Finding)) 
         tell("gpio chip", chip.map(|chip| chip.to_string()).map_err(told));
     }
     let unit = check_devices(board, &mut tell);
+    tell("code", check_code(config, board));
     tell("journal", check_journal(config, unit));
     let merchant = MerchantClient::new(config).map_err(told);
     let merchant = merchant.and_then(|merchant| merchant.check());
@@ -100,6 +105,43 @@ fn check_devices(
         }
     }
     unit
+}
+
+/// Whether the codes of this configuration can be read off a panel of this size, in either language.
+fn check_code(config: &Config, board: &BoardFile) -> Result<String, String> {
+    let (width, height) = board.panel.size();
+    let order = OrderNo::from_random(u128::MAX);
+    for host in &config.scan_rules.hosts {
+        let address = format!(
+            "https://{host}/#/pages/rt/index?appKey={}&no={order}",
+            config.app_key
+        );
+        let url = ScanUrl::new(&address).ok_or_else(|| format!("{address} is no address"))?;
+        for language in [Language::Zh, Language::En] {
+            let look = Look {
+                language,
+                legend: board.keypad.legend(),
+                ..Look::default()
+            };
+            let pay = Screen::Pay {
+                total: config.max_total,
+                url,
+                order,
+                seconds_left: 1,
+                seconds: 1,
+                remark: None,
+            };
+            let mut frame = Frame::new(width, height);
+            ui::draw(&mut frame, &pay, &look);
+            if scan::read(&frame) != [address.as_str()] {
+                let length = address.len();
+                return Err(format!(
+                    "a code of {length} characters cannot be read on {width} × {height}: take a larger panel"
+                ));
+            }
+        }
+    }
+    Ok(format!("can be read on {width} × {height}"))
 }
 
 /// Whether records can be written where the journal is, and whether those that are there make sense.

@@ -2,15 +2,18 @@
 
 use std::io;
 
+use crate::ids::ScanUrl;
 use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::ports::{Display, Motion, Panel, Progress};
-use crate::kiosk::ui::{self, Look, frame::Frame};
+use crate::kiosk::ui::{self, Look, frame::Frame, scan};
 
 /// Draws each screen and shows it on a panel.
 pub struct Painter {
     panel: Box<dyn Panel>,
     frame: Frame,
     look: Look,
+    /// The code that was read back last.
+    read: Option<ScanUrl>,
 }
 
 impl Painter {
@@ -18,7 +21,30 @@ impl Painter {
     pub fn new(panel: Box<dyn Panel>, look: Look) -> Painter {
         let (width, height) = panel.size();
         let frame = Frame::new(width, height);
-        Painter { panel, frame, look }
+        Painter {
+            panel,
+            frame,
+            look,
+            read: None,
+        }
+    }
+}
+
+impl Painter {
+    /// In debug builds each new code is read off its own picture before anybody sees it.
+    fn read_back(&mut self, screen: &Screen) {
+        let Screen::Pay { url, .. } = screen else {
+            return;
+        };
+        if cfg!(debug_assertions) && self.read != Some(*url) {
+            self.read = Some(*url);
+            if scan::read(&self.frame) != [url.as_str()] {
+                tracing::error!(
+                    "the code of {} cannot be read off its picture",
+                    url.as_str()
+                );
+            }
+        }
     }
 }
 
@@ -32,6 +58,7 @@ impl Display for Painter {
         self.look.language = language;
         self.look.motion = motion;
         ui::draw(&mut self.frame, screen, &self.look);
+        self.read_back(screen);
         self.panel.show(screen.name(), &self.frame)
     }
 

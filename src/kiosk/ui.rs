@@ -11,6 +11,7 @@ mod keys;
 mod page;
 mod qr;
 pub mod samples;
+pub mod scan;
 mod screens;
 mod shapes;
 mod sign;

@@ -9,7 +9,7 @@ use crate::kiosk::legend::{Cap, Legend};
 use crate::kiosk::machine::screen::{Language, Remark};
 use crate::kiosk::ports::Motion;
 use crate::kiosk::ui::frame::Frame;
-use crate::kiosk::ui::{self, Look, samples};
+use crate::kiosk::ui::{self, Look, samples, scan};
 
 /// The panels on which nothing may be left out.
 const FULL: [(u32, u32); 4] = [(240, 320), (320, 240), (320, 480), (480, 320)];
@@ -147,7 +147,11 @@ fn every_key_is_seen_on_every_screen_and_never_on_the_code() {
                 let lit = drawn(Some(key));
                 assert!(lit != still, "{width} × {height}, {}: {cap}", sample.name);
                 if let Screen::Pay { url, .. } = &sample.screen {
-                    assert_eq!(read(&lit), [url.as_str()], "{width} × {height}: {cap}");
+                    assert_eq!(
+                        scan::read(&lit),
+                        [url.as_str()],
+                        "{width} × {height}: {cap}"
+                    );
                 }
             }
         }
@@ -190,18 +194,6 @@ fn no_panel_is_too_small_or_too_odd_to_be_drawn_on() {
     assert!(drawn > 0);
 }
 
-/// The codes in a picture.
-fn read(frame: &Frame) -> Vec<String> {
-    let (width, height) = (frame.width() as usize, frame.height() as usize);
-    let gray = |x: usize, y: usize| frame.pixels()[y * width + x].g() * 4;
-    let mut picture = rqrr::PreparedImage::prepare_from_greyscale(width, height, gray);
-    picture
-        .detect_grids()
-        .iter()
-        .map(|grid| grid.decode().expect("a clean code").1)
-        .collect()
-}
-
 #[test]
 fn a_decoder_reads_exactly_the_address_on_every_panel() {
     let sizes = [FULL.as_slice(), SMALL.as_slice()].concat();
@@ -209,7 +201,7 @@ fn a_decoder_reads_exactly_the_address_on_every_panel() {
         let Screen::Pay { url, .. } = screen else {
             return;
         };
-        assert_eq!(read(page.frame), [url.as_str()], "{:?}", page.frame);
+        assert_eq!(scan::read(page.frame), [url.as_str()], "{:?}", page.frame);
     });
 }
 
