@@ -23,8 +23,7 @@ use crate::merchant::config::Config;
 use crate::merchant::console::Sessions;
 use crate::merchant::ledger::Time;
 use crate::merchant::metrics::Metrics;
-use crate::merchant::store::SqliteStore;
-use crate::merchant::store::sqlite::NotUsable;
+use crate::merchant::store::{NotUsable, Store};
 use crate::merchant::waiters::Waiters;
 
 /// Between two looks for claims that were not made and outcomes that were not told.
@@ -34,7 +33,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Merchant {
     config: Config,
-    store: SqliteStore,
+    store: Store,
     waiters: Waiters,
     metrics: Metrics,
     sessions: Sessions,
@@ -43,14 +42,20 @@ pub struct Merchant {
 impl Merchant {
     /// Opens the books.
     pub fn open(config: Config) -> Result<Arc<Merchant>, NotUsable> {
-        let store = SqliteStore::open(&config.database, config.claim_time)?;
-        Ok(Arc::new(Merchant {
+        let store = Store::open(&config.database, config.claim_time)?;
+        let merchant = Arc::new(Merchant {
             config,
             store,
             waiters: Waiters::default(),
             metrics: Metrics::default(),
             sessions: Sessions::default(),
-        }))
+        });
+        let hears = Arc::clone(&merchant);
+        merchant.store.listen(move |changed| match changed {
+            Some(sale) => hears.waiters.wake(sale),
+            None => hears.waiters.wake_all(),
+        })?;
+        Ok(merchant)
     }
 
     /// Serves until `shutdown`. The listener is bound by the caller, to any port.

@@ -133,7 +133,7 @@ const RULES: &[(&str, &[&str])] = &[
             "selpay::notification",
         ],
     ),
-    ("merchant/config", &["files", "ids", "selpay"]),
+    ("merchant/config", &["files", "ids", "merchant::store", "selpay"]),
     (
         "merchant",
         &[

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use rusqlite::Connection;
 use tokio::runtime::Runtime;
 
 use crate::cli::Failure;
@@ -13,11 +12,10 @@ use crate::files::{self, Unusable};
 use crate::http;
 use crate::ids::TransactionId;
 use crate::merchant::config::Config;
-use crate::merchant::ledger::{Disposition, Finding};
+use crate::merchant::ledger::Finding;
 use crate::merchant::store::reports::{self, Entry};
 use crate::merchant::store::requests;
-use crate::merchant::store::sqlite;
-use crate::merchant::store::sqlite::SqliteBooks;
+use crate::merchant::store::{Address, Beside};
 use crate::merchant::{Merchant, now};
 use crate::selpay::sign::{self, SignKey};
 use crate::selpay::xml;
@@ -25,7 +23,7 @@ use crate::selpay::xml;
 /// `merchant serve`: until SIGINT or SIGTERM. Prints where it listens once it is ready.
 pub fn serve(config: &Path) -> Result<(), Failure> {
     let config = Config::load(config)?;
-    let (listen, database) = (config.listen, config.database.display().to_string());
+    let (listen, database) = (config.listen, config.database.to_string());
     let merchant = Merchant::open(config).context(database)?;
     let listener = TcpListener::bind(listen).with_context(|| format!("listen = {listen}"))?;
     let runtime = Runtime::new()?;
@@ -77,7 +75,9 @@ pub fn refunds(arguments: &Refunds) -> Result<String, Failure> {
     let Books { config, json } = &arguments.books;
     settle(config, &arguments.done, Finding::MoneySent)?;
     list(
-        &reports::refunds(&books(config)?).map_err(anyhow::Error::from)?,
+        &books(config)?
+            .read(reports::refunds)
+            .map_err(anyhow::Error::from)?,
         *json,
         "no refund is due",
     )
@@ -89,7 +89,9 @@ pub fn reviews(arguments: &Reviews) -> Result<String, Failure> {
     settle(config, &arguments.dispensed, Finding::CameOut)?;
     settle(config, &arguments.refund, Finding::NothingCameOut)?;
     list(
-        &reports::reviews(&books(config)?).map_err(anyhow::Error::from)?,
+        &books(config)?
+            .read(reports::reviews)
+            .map_err(anyhow::Error::from)?,
         *json,
         "no review is open",
     )
@@ -103,11 +105,12 @@ fn settle(config: &Path, transactions: &[TransactionId], finding: Finding) -> Re
     // Only books that are there already: a wrong path must not begin new ones.
     drop(books(config)?);
     let database = Config::load(config)?.database;
-    let connection =
-        sqlite::open_to_write(&database).with_context(|| database.display().to_string())?;
+    let mut books = Beside::to_write(&database).with_context(|| database.to_string())?;
     for transaction in transactions {
-        let settled = settle_one(&connection, *transaction, finding);
-        match settled.with_context(|| database.display().to_string())? {
+        let settled = books.change(now(), |books| {
+            requests::settle(books, *transaction, finding)
+        });
+        match settled.with_context(|| database.to_string())? {
             Some(Ok(())) => {}
             Some(Err(disposition)) => {
                 let (state, reason) = disposition.words();
@@ -124,24 +127,12 @@ fn settle(config: &Path, transactions: &[TransactionId], finding: Finding) -> Re
     Ok(())
 }
 
-fn settle_one(
-    connection: &Connection,
-    transaction: TransactionId,
-    finding: Finding,
-) -> rusqlite::Result<Option<Result<(), Disposition>>> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let now = now();
-    let books = &mut SqliteBooks { connection, now };
-    // Whatever fails here ends the program, and the transaction with it.
-    let answer = requests::settle(books, transaction, finding)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(answer)
-}
-
 /// `merchant balance`: the equation, and whether it holds.
 pub fn balance(arguments: &Books) -> Result<(String, bool), Failure> {
     let Books { config, json } = arguments;
-    let balance = reports::balance(&books(config)?).map_err(anyhow::Error::from)?;
+    let balance = books(config)?
+        .read(reports::balance)
+        .map_err(anyhow::Error::from)?;
     if *json {
         return Ok((
             serde_json::to_string(&balance).context("a balance is plain data")?,
@@ -212,17 +203,15 @@ pub fn verify(body: &Path, key_files: &[impl AsRef<Path>]) -> Result<(String, bo
     Ok((text, verdict.is_ok()))
 }
 
-fn books(config: &Path) -> Result<Connection, Failure> {
-    let config = Config::load(config)?;
-    if !config.database.exists() {
-        return Err(Unusable::new(
-            &config.database,
-            "there are no books yet; merchant serve begins them",
-        )
-        .into());
+fn books(config: &Path) -> Result<Beside, Failure> {
+    let database = Config::load(config)?.database;
+    if let Address::Sqlite(file) = &database {
+        if !file.exists() {
+            let told = "there are no books yet; merchant serve begins them";
+            return Err(Unusable::new(file, told).into());
+        }
     }
-    let opened = sqlite::connect_to_read(&config.database);
-    Ok(opened.with_context(|| config.database.display().to_string())?)
+    Ok(Beside::to_read(&database).with_context(|| database.to_string())?)
 }
 
 fn list(entries: &[Entry], json: bool, nothing: &str) -> Result<String, Failure> {

@@ -1,6 +1,7 @@
 //! `merchant.toml`: read, checked field by field, then complete.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use subtle::ConstantTimeEq;
 
 use crate::files::{self, Unusable};
 use crate::ids::KioskName;
+use crate::merchant::store::Address;
 use crate::selpay::sign::SignKey;
 
 /// A merchant's configuration, checked.
@@ -18,8 +20,8 @@ use crate::selpay::sign::SignKey;
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// The SQLite file.
-    pub database: PathBuf,
+    /// Where the books are.
+    pub database: Address,
     /// Any of them may sign.
     pub sign_keys: Vec<SignKey>,
     /// Our merchant number at the platform, if it is to be checked.
@@ -78,11 +80,24 @@ impl Config {
         let raw: Raw = files::parse_toml(file, text)?;
         let wrong = |field: &str, fix: &str| Unusable::field(file, field, fix);
         let database = match raw.database.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => files::beside(file, Path::new(path)),
+            Some(("sqlite", path)) if !path.is_empty() => {
+                Address::Sqlite(files::beside(file, Path::new(path)))
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                let url = raw.database.clone();
+                if let Err(error) = url.parse::<postgres::Config>() {
+                    let told = match error.source() {
+                        Some(cause) => format!("{error}: {cause}"),
+                        None => error.to_string(),
+                    };
+                    return Err(wrong("database", &told));
+                }
+                Address::Postgres(url)
+            }
             _ => {
                 return Err(wrong(
                     "database",
-                    "write sqlite:FILE, like sqlite:merchant.db",
+                    "write sqlite:FILE, like sqlite:merchant.db, or postgres://USER:PASSWORD@HOST/DATABASE",
                 ));
             }
         };
@@ -231,7 +246,10 @@ mod tests {
         assert_eq!(config.claim_time, Duration::from_secs(120));
         assert_eq!(config.notify_path, "/notify");
         assert!(config.console_password.is_none(), "the console is off");
-        assert!(config.database.ends_with("merchant.db"));
+        let Address::Sqlite(file) = config.database else {
+            panic!("a file")
+        };
+        assert!(file.ends_with("merchant.db"));
     }
 
     #[test]
@@ -255,6 +273,11 @@ mod tests {
                 "[\"sign.key\"]",
                 "[]",
                 "/merchant.toml: sign-key-files: name at least one",
+            ),
+            (
+                "sqlite:merchant.db",
+                "postgres://merchant@db:port/books",
+                "/merchant.toml: database: invalid connection string",
             ),
             ("sign.key", "other.key", "/other.key: No such file"),
             (

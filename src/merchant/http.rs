@@ -14,10 +14,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use rusqlite::Connection;
 
 use crate::api;
 use crate::ids::KioskName;
+use crate::merchant::store::sql::Sql;
 use crate::merchant::store::{Unavailable, reports};
 use crate::merchant::{Merchant, console};
 use crate::sale::SaleStatus;
@@ -141,8 +141,7 @@ async fn health(State(merchant): State<Arc<Merchant>>) -> Response {
 }
 
 async fn metrics(State(merchant): State<Arc<Merchant>>) -> Result<Response, Refused> {
-    let figures =
-        |books: &Connection| Ok((reports::balance(books)?, reports::sales_by_status(books)?));
+    let figures = |sql: &dyn Sql| Ok((reports::balance(sql)?, reports::sales_by_status(sql)?));
     let (balance, sales) = merchant.store.read(figures).await?;
     let page = merchant
         .metrics

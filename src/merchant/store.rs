@@ -1,22 +1,406 @@
 //! Where the books are kept: facts are read, the ledger decides, changes are made, all in one transaction.
 //!
 //! A store decides nothing. Its answers are given only after the commit that holds them is flushed to disk (M1).
+//! [`sqlite`] is one file and one writer; [`postgres`] is shared by several servers. Both run the same statements
+//! ([`books`], [`reports`]) through the same small door ([`sql`]).
 
+pub mod books;
 pub mod group_commit;
+pub mod postgres;
 pub mod reports;
 pub mod requests;
 mod schema;
+pub mod sql;
 pub mod sqlite;
 
-pub use sqlite::SqliteStore;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::api;
+use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
+use crate::merchant::ledger::{Disposition, Finding, NotRegistered, Time, Verdict};
+use crate::merchant::store::books::SqlBooks;
+use crate::merchant::store::postgres::PostgresDatabase;
+use crate::merchant::store::requests::Books;
+use crate::merchant::store::sql::{Failed, Sql};
+use crate::merchant::store::sqlite::SqliteDatabase;
+use crate::money::Fen;
+use crate::sale::SaleStatus;
+use crate::selpay::notification::{Attempt, Payment};
 
 /// The books cannot be read or written now. What was asked may or may not be done: ask again.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the database does not answer: {0}")]
 pub struct Unavailable(pub String);
 
-impl From<rusqlite::Error> for Unavailable {
-    fn from(error: rusqlite::Error) -> Unavailable {
+impl From<Failed> for Unavailable {
+    fn from(error: Failed) -> Unavailable {
         Unavailable(error.to_string())
+    }
+}
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NotUsable {
+    /// It says so.
+    #[error("{0}")]
+    Failed(#[from] Failed),
+    /// A setting would lose commits.
+    #[error("{0}")]
+    Setting(String),
+    /// The writer cannot be started.
+    #[error("{0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl From<rusqlite::Error> for NotUsable {
+    fn from(error: rusqlite::Error) -> NotUsable {
+        NotUsable::Failed(error.into())
+    }
+}
+
+/// Where the books are.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Address {
+    /// In this file.
+    Sqlite(PathBuf),
+    /// Behind this address, `postgres://…`.
+    Postgres(String),
+}
+
+/// Without the password.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Sqlite(file) => write!(f, "{}", file.display()),
+            Address::Postgres(url) => {
+                let without = url.split_once("://").and_then(|(scheme, rest)| {
+                    let (who, place) = rest.split_once('@')?;
+                    let user = who.split(':').next()?;
+                    Some(format!("{scheme}://{user}@{place}"))
+                });
+                f.write_str(without.as_deref().unwrap_or(url))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// So many unbelieved bodies are kept.
+const QUARANTINE_SLOTS: i64 = 256;
+/// So many failed attempts are kept.
+const ATTEMPTS_KEPT: i64 = 10_000;
+
+/// The books.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    claim_time: Duration,
+}
+
+#[derive(Debug)]
+enum Database {
+    Sqlite(SqliteDatabase),
+    Postgres(PostgresDatabase),
+}
+
+impl Store {
+    /// Opens the books, or begins them. Refuses a database that could lose a commit.
+    pub fn open(address: &Address, claim_time: Duration) -> Result<Store, NotUsable> {
+        let database = match address {
+            Address::Sqlite(file) => Database::Sqlite(SqliteDatabase::open(file)?),
+            Address::Postgres(url) => Database::Postgres(PostgresDatabase::open(url)?),
+        };
+        Ok(Store {
+            database,
+            claim_time,
+        })
+    }
+
+    /// Calls back with each sale that another server has changed, and with `None` when some may have been missed.
+    /// Books in one file have one server.
+    pub fn listen(&self, told: impl Fn(Option<SaleId>) + Send + 'static) -> std::io::Result<()> {
+        match &self.database {
+            Database::Sqlite(_) => Ok(()),
+            Database::Postgres(database) => database.listen(told),
+        }
+    }
+
+    /// See [`requests::register`].
+    pub async fn register(
+        &self,
+        now: Time,
+        kiosk: KioskName,
+        order: OrderNo,
+        wanted: api::Register,
+    ) -> Result<Result<(bool, api::Order), NotRegistered>, Unavailable> {
+        self.change(now, move |books| {
+            requests::register(books, kiosk, order, &wanted)
+        })
+        .await
+    }
+
+    /// See [`requests::pay`].
+    pub async fn pay(
+        &self,
+        now: Time,
+        payment: Payment,
+        body: Vec<u8>,
+    ) -> Result<Verdict, Unavailable> {
+        self.change(now, move |books| requests::pay(books, &payment, &body))
+            .await
+    }
+
+    /// See [`requests::claim`].
+    pub async fn claim(
+        &self,
+        now: Time,
+        kiosk: KioskName,
+        sale: SaleId,
+        claim: ClaimId,
+    ) -> Result<Option<Result<Fen, SaleStatus>>, Unavailable> {
+        let claim_time = self.claim_time;
+        self.change(now, move |books| {
+            requests::claim(books, kiosk, sale, claim, claim_time)
+        })
+        .await
+    }
+
+    /// See [`requests::close`].
+    pub async fn close(
+        &self,
+        now: Time,
+        kiosk: KioskName,
+        sale: SaleId,
+    ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
+        let claim_time = self.claim_time;
+        self.change(now, move |books| {
+            requests::close(books, kiosk, sale, claim_time)
+        })
+        .await
+    }
+
+    /// See [`requests::outcome`].
+    pub async fn outcome(
+        &self,
+        now: Time,
+        kiosk: KioskName,
+        sale: SaleId,
+        report: api::Report,
+    ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
+        self.change(now, move |books| {
+            requests::outcome(books, kiosk, sale, &report)
+        })
+        .await
+    }
+
+    /// See [`requests::settle`].
+    pub async fn settle(
+        &self,
+        now: Time,
+        transaction: TransactionId,
+        finding: Finding,
+    ) -> Result<Option<Result<(), Disposition>>, Unavailable> {
+        self.change(now, move |books| {
+            requests::settle(books, transaction, finding)
+        })
+        .await
+    }
+
+    /// Notes a verified notification of something that is no payment.
+    pub async fn note_attempt(&self, now: Time, attempt: Attempt) -> Result<(), Unavailable> {
+        self.write(move |sql| {
+            let order = attempt.order.as_ref().map(|order| order.to_string());
+            let note = [(&order).into(), attempt.what.as_str().into(), now.0.into()];
+            sql.execute(
+                "INSERT INTO attempts (order_no, what, at) VALUES (?1, ?2, ?3)",
+                &note,
+            )?;
+            let old = "DELETE FROM attempts WHERE line <= (SELECT max(line) FROM attempts) - ?1";
+            sql.execute(old, &[ATTEMPTS_KEPT.into()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps a body that is signed and yet refused, however often it comes.
+    pub async fn refuse(
+        &self,
+        now: Time,
+        reason: String,
+        body: Vec<u8>,
+    ) -> Result<(), Unavailable> {
+        self.write(move |sql| {
+            let keep =
+                "INSERT INTO refused (body, reason, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+            let body = body.as_slice();
+            sql.execute(keep, &[body.into(), (&reason).into(), now.0.into()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether the books can be read and written.
+    pub async fn check(&self) -> Result<(), Unavailable> {
+        self.read(|sql| sql.row("SELECT count(*) FROM refused", &[]).map(drop))
+            .await?;
+        self.write(|_| Ok(())).await
+    }
+
+    /// Keeps a body that is not believed, for people to look at. Nobody waits for it.
+    pub fn quarantine(&self, now: Time, reason: String, body: Vec<u8>) {
+        let keep = move |sql: &dyn Sql| {
+            let statement = "INSERT INTO quarantine (slot, reason, body, at)
+                VALUES ((SELECT coalesce((SELECT (slot + 1) % ?1 FROM quarantine ORDER BY at DESC, slot DESC LIMIT 1), 0)),
+                    ?2, ?3, ?4)
+                ON CONFLICT (slot) DO UPDATE SET reason = excluded.reason, body = excluded.body, at = excluded.at";
+            let body = body.as_slice();
+            let kept = [
+                QUARANTINE_SLOTS.into(),
+                (&reason).into(),
+                body.into(),
+                now.0.into(),
+            ];
+            sql.execute(statement, &kept).map(drop)
+        };
+        match &self.database {
+            Database::Sqlite(database) => database.write_if_idle(keep),
+            Database::Postgres(database) => database.write_if_idle(keep),
+        }
+    }
+
+    /// See [`requests::sweep`].
+    pub async fn sweep(&self, now: Time) -> Result<Vec<SaleId>, Unavailable> {
+        let claim_time = self.claim_time;
+        // Almost always there is nothing to do: that must not cost a commit.
+        let overdue = self
+            .ask(now, move |books| requests::overdue(books, claim_time))
+            .await?;
+        if overdue.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.change(now, move |books| requests::sweep(books, claim_time))
+            .await
+    }
+
+    /// See [`requests::order`].
+    pub async fn order(
+        &self,
+        kiosk: KioskName,
+        order: OrderNo,
+    ) -> Result<Option<api::Order>, Unavailable> {
+        self.ask(Time(0), move |books| requests::order(books, kiosk, order))
+            .await
+    }
+
+    /// See [`requests::unsettled`].
+    pub async fn unsettled(
+        &self,
+        now: Time,
+        kiosk: KioskName,
+    ) -> Result<Vec<api::UnsettledSale>, Unavailable> {
+        self.ask(now, move |books| requests::unsettled(books, kiosk))
+            .await
+    }
+
+    /// Reads, in no transaction that others would wait for.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        question: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        match &self.database {
+            Database::Sqlite(database) => database.read(question).await,
+            Database::Postgres(database) => database.read(question).await,
+        }
+    }
+
+    /// Runs in a transaction, perhaps several times until it goes through.
+    async fn write<T: Send + 'static>(
+        &self,
+        request: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        match &self.database {
+            Database::Sqlite(database) => database.write(request).await,
+            Database::Postgres(database) => database.write(request).await,
+        }
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        now: Time,
+        request: impl Fn(&mut dyn Books<Error = Failed>) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.write(move |sql| request(&mut SqlBooks { sql, now }))
+            .await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        now: Time,
+        question: impl Fn(&dyn Books<Error = Failed>) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.read(move |sql| question(&SqlBooks { sql, now })).await
+    }
+}
+
+/// The books beside a running server, for one command.
+pub enum Beside {
+    /// In a file.
+    Sqlite(rusqlite::Connection),
+    /// On a server.
+    Postgres(Box<postgres::Session>),
+}
+
+impl Beside {
+    /// Opens books that are there already, to look.
+    pub fn to_read(address: &Address) -> Result<Beside, NotUsable> {
+        Ok(match address {
+            Address::Sqlite(file) => Beside::Sqlite(sqlite::connect_to_read(file)?),
+            Address::Postgres(url) => Beside::Postgres(Box::new(postgres::Session::connect(url)?)),
+        })
+    }
+
+    /// Opens books that are there already, to write in them.
+    pub fn to_write(address: &Address) -> Result<Beside, NotUsable> {
+        Ok(match address {
+            Address::Sqlite(file) => Beside::Sqlite(sqlite::open_to_write(file)?),
+            Address::Postgres(_) => Beside::to_read(address)?,
+        })
+    }
+
+    /// Reads.
+    pub fn read<T>(
+        &mut self,
+        question: impl Fn(&dyn Sql) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        match self {
+            Beside::Sqlite(connection) => question(connection),
+            Beside::Postgres(session) => session.read(&question),
+        }
+    }
+
+    /// Writes in one transaction: what fails has changed nothing.
+    pub fn change<T>(
+        &mut self,
+        now: Time,
+        request: impl Fn(&mut dyn Books<Error = Failed>) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        let request = |sql: &dyn Sql| request(&mut SqlBooks { sql, now });
+        match self {
+            Beside::Sqlite(connection) => {
+                let behavior = rusqlite::TransactionBehavior::Immediate;
+                let transaction = connection.transaction_with_behavior(behavior)?;
+                let answer = request(&*transaction)?;
+                transaction.commit()?;
+                Ok(answer)
+            }
+            Beside::Postgres(session) => session.write(&request),
+        }
     }
 }

@@ -46,6 +46,13 @@ impl Waiters {
         }
     }
 
+    /// Tells everybody to look again.
+    pub fn wake_all(&self) {
+        for (_, sender) in self.lock().drain() {
+            let _ = sender.send(());
+        }
+    }
+
     /// How many sales are waited for.
     pub fn count(&self) -> usize {
         self.lock().len()

@@ -3,6 +3,7 @@
 //! What the oracle reads, it reads in its own way, not through the product's.
 
 mod memory;
+pub mod postgres;
 pub mod sqlite;
 mod vfs;
 
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use selpay_kiosk::api;
 use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
-use selpay_kiosk::merchant::ledger::{NotRegistered, Verdict};
+use selpay_kiosk::merchant::ledger::{Disposition, Finding, NotRegistered, Verdict};
 use selpay_kiosk::merchant::store::requests;
+use selpay_kiosk::merchant::store::sql::Failed;
 use selpay_kiosk::sale::SaleStatus;
 use selpay_kiosk::selpay::notification::Payment;
 
@@ -25,7 +27,7 @@ pub use sqlite::SqliteStore;
 pub const CLAIM_TIME: Duration = Duration::from_secs(120);
 
 /// Any books, inside of one transaction.
-pub type DynBooks<'a> = dyn requests::Books<Error = rusqlite::Error> + 'a;
+pub type DynBooks<'a> = dyn requests::Books<Error = Failed> + 'a;
 
 /// What is asked of the merchant.
 #[derive(Clone, Debug)]
@@ -37,6 +39,7 @@ pub enum Question {
     Report(SaleId, api::Report),
     Close(SaleId),
     Pay(Payment, Arc<[u8]>),
+    Settle(TransactionId, Finding),
     Sweep,
 }
 
@@ -49,6 +52,8 @@ pub enum Reply {
     /// Of a claim, a report, a close: `None` where there is no such sale.
     Sale(Option<Result<(), SaleStatus>>),
     Paid(Verdict),
+    /// `None` where there is no such payment.
+    Settled(Option<Result<(), Disposition>>),
     Swept,
     /// The database does not answer.
     Unavailable,
@@ -59,7 +64,7 @@ impl Question {
         matches!(self, Question::Unsettled | Question::Poll(_))
     }
 
-    pub fn answer(&self, kiosk: KioskName, books: &mut DynBooks<'_>) -> rusqlite::Result<Reply> {
+    pub fn answer(&self, kiosk: KioskName, books: &mut DynBooks<'_>) -> Result<Reply, Failed> {
         Ok(match self {
             Question::Unsettled => Reply::Unsettled(requests::unsettled(books, kiosk)?),
             Question::Register(order, wanted) => {
@@ -79,6 +84,9 @@ impl Question {
             }
             Question::Close(sale) => Reply::Sale(requests::close(books, kiosk, *sale, CLAIM_TIME)?),
             Question::Pay(payment, body) => Reply::Paid(requests::pay(books, payment, body)?),
+            Question::Settle(transaction, finding) => {
+                Reply::Settled(requests::settle(books, *transaction, *finding)?)
+            }
             Question::Sweep => {
                 requests::sweep(books, CLAIM_TIME)?;
                 Reply::Swept

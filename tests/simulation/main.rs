@@ -9,6 +9,11 @@
 //! A failing story prints what it was. `cargo run --example simulate -- --seed 17 --tell` tells a random one step by step.
 
 mod books;
+mod conformance;
+#[path = "../support"]
+mod support {
+    pub mod postgres;
+}
 #[cfg(planted)]
 mod bugs;
 mod customers;

@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::merchant::store::Unavailable;
+use crate::merchant::store::sql::Failed;
 use crate::planted::{self, Bug};
 
 /// The most requests in one commit.
@@ -49,7 +50,7 @@ impl Writer {
     /// Runs a request and waits until it is durable.
     pub async fn write<T: Send + 'static>(
         &self,
-        request: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        request: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (sender, receiver) = oneshot::channel();
         self.queue(request, move |result| {
@@ -65,7 +66,7 @@ impl Writer {
     /// others. Nobody waits for it.
     pub fn write_if_idle(
         &self,
-        request: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+        request: impl FnOnce(&Connection) -> Result<(), Failed> + Send + 'static,
     ) {
         if self.unawaited.fetch_add(1, Ordering::Relaxed) >= UNAWAITED {
             self.unawaited.fetch_sub(1, Ordering::Relaxed);
@@ -86,7 +87,7 @@ impl Writer {
 
     fn queue<T: Send + 'static>(
         &self,
-        request: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        request: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
         answer: impl FnOnce(Result<T, Unavailable>) + Send + 'static,
     ) -> Result<(), Unavailable> {
         self.jobs
@@ -100,7 +101,7 @@ impl Writer {
 
 /// A request, and what is done with its answer.
 pub fn job<T: Send + 'static>(
-    request: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    request: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     answer: impl FnOnce(Result<T, Unavailable>) + Send + 'static,
 ) -> Job {
     Box::new(move |begun| {
@@ -111,8 +112,8 @@ pub fn job<T: Send + 'static>(
 
 fn in_savepoint<T>(
     connection: &Connection,
-    request: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+    request: impl FnOnce(&Connection) -> Result<T, Failed>,
+) -> Result<T, Failed> {
     connection.execute_batch("SAVEPOINT request")?;
     let result = request(connection);
     if result.is_err() {
@@ -163,7 +164,7 @@ pub fn commit_together(
             return Err(error);
         }
         if let Some(first) = jobs.next() {
-            first(Err(error.into()))();
+            first(Err(Failed::from(error).into()))();
         }
         return Ok(());
     }
@@ -190,11 +191,10 @@ mod tests {
 
     fn insert(
         line: &'static str,
-    ) -> impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static {
+    ) -> impl FnOnce(&Connection) -> Result<(), Failed> + Send + 'static {
         move |connection| {
-            connection
-                .execute("INSERT INTO lines VALUES (?1)", [line])
-                .map(drop)
+            connection.execute("INSERT INTO lines VALUES (?1)", [line])?;
+            Ok(())
         }
     }
 
@@ -213,7 +213,9 @@ mod tests {
         assert!(first.is_ok() && last.is_ok());
         assert!(failed.is_err());
         let count = writer
-            .write(|c| c.query_row("SELECT count(*) FROM lines", [], |row| row.get::<_, i64>(0)))
+            .write(|c| {
+                Ok(c.query_row("SELECT count(*) FROM lines", [], |row| row.get::<_, i64>(0))?)
+            })
             .await;
         assert_eq!(count, Ok(2));
     }
@@ -227,8 +229,8 @@ mod tests {
             Ok(())
         });
         let commits = |c: &Connection| {
-            c.query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))
-                .map(|n| (n, c.is_autocommit()))
+            let changes = c.query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))?;
+            Ok((changes, c.is_autocommit()))
         };
         let (_, one, two, ()) = tokio::join!(
             slow,

@@ -1,9 +1,9 @@
 //! What the books say to people: refunds, reviews, the balance, today's sales. Read only, also beside a running server.
 
-use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use crate::merchant::ledger::Time;
+use crate::merchant::store::sql::{Failed, Row, Sql};
 
 /// Money that must go back, or a payment that needs a person (CONTRACT.md, `merchant refunds|reviews --json`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -63,122 +63,103 @@ pub struct Line {
 const ENTRY: &str = "SELECT b.transaction_id, b.order_no, o.sale, b.total, b.reason, b.since
     FROM books b LEFT JOIN orders o ON o.order_no = b.order_no WHERE b.state = ?1 ORDER BY b.since, b.transaction_id";
 
-fn entries(
-    connection: &Connection,
-    state: &str,
-    told: &'static str,
-) -> rusqlite::Result<Vec<Entry>> {
-    let read = |row: &Row<'_>| {
+fn entries(sql: &dyn Sql, state: &str, told: &'static str) -> Result<Vec<Entry>, Failed> {
+    let read = |row: &Row| {
         Ok(Entry {
-            transaction_id: row.get(0)?,
-            order_no: row.get(1)?,
-            sale: row.get(2)?,
-            amount: row.get(3)?,
-            reason: row.get(4)?,
+            transaction_id: row.text(0)?.to_owned(),
+            order_no: row.text(1)?.to_owned(),
+            sale: row.some_text(2)?.map(str::to_owned),
+            amount: row.int(3)?,
+            reason: row.text(4)?.to_owned(),
             state: told,
-            since: row.get(5)?,
+            since: row.int(5)?,
         })
     };
-    connection
-        .prepare(ENTRY)?
-        .query_map([state], read)?
-        .collect()
+    sql.rows(ENTRY, &[state.into()])?.iter().map(read).collect()
 }
 
 /// Every payment whose money must go back, oldest first.
-pub fn refunds(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
-    entries(connection, "refund-due", "due")
+pub fn refunds(sql: &dyn Sql) -> Result<Vec<Entry>, Failed> {
+    entries(sql, "refund-due", "due")
 }
 
 /// What is owed or open of this payment, if anything is.
-pub fn unsettled(connection: &Connection, transaction: &str) -> rusqlite::Result<Option<Entry>> {
-    let mut all = refunds(connection)?;
-    all.extend(reviews(connection)?);
+pub fn unsettled(sql: &dyn Sql, transaction: &str) -> Result<Option<Entry>, Failed> {
+    let mut all = refunds(sql)?;
+    all.extend(reviews(sql)?);
     Ok(all
         .into_iter()
         .find(|entry| entry.transaction_id == transaction))
 }
 
 /// Every payment that needs a person, oldest first.
-pub fn reviews(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
-    entries(connection, "review", "open")
+pub fn reviews(sql: &dyn Sql) -> Result<Vec<Entry>, Failed> {
+    entries(sql, "review", "open")
 }
 
 /// The equation M2. It holds when every verified payment has a disposition, and the sales agree with their payments.
-pub fn balance(connection: &Connection) -> rusqlite::Result<Balance> {
-    const BALANCE: &str = "SELECT coalesce(sum(total), 0),
-        coalesce(sum(total) FILTER (WHERE state = 'dispensed'), 0),
-        coalesce(sum(total) FILTER (WHERE state = 'refund-due'), 0),
-        coalesce(sum(total) FILTER (WHERE state = 'refunded'), 0),
-        coalesce(sum(total) FILTER (WHERE state = 'review'), 0),
-        coalesce(sum(total) FILTER (WHERE state = 'waiting'), 0) FROM books";
+pub fn balance(sql: &dyn Sql) -> Result<Balance, Failed> {
+    const BALANCE: &str = "SELECT CAST(coalesce(sum(total), 0) AS BIGINT),
+        CAST(coalesce(sum(total) FILTER (WHERE state = 'dispensed'), 0) AS BIGINT),
+        CAST(coalesce(sum(total) FILTER (WHERE state = 'refund-due'), 0) AS BIGINT),
+        CAST(coalesce(sum(total) FILTER (WHERE state = 'refunded'), 0) AS BIGINT),
+        CAST(coalesce(sum(total) FILTER (WHERE state = 'review'), 0) AS BIGINT),
+        CAST(coalesce(sum(total) FILTER (WHERE state = 'waiting'), 0) AS BIGINT) FROM books";
     // A sale's payment is of its exact amount, and waits exactly as long as the sale is paid or claimed.
     const DISAGREE: &str =
         "SELECT count(*) FROM sales s LEFT JOIN books b ON b.transaction_id = s.paid_by
-        WHERE s.paid_by IS NOT NULL AND (b.total IS NOT s.total
+        WHERE s.paid_by IS NOT NULL AND (b.total IS DISTINCT FROM s.total
             OR (b.state = 'waiting') > (s.status IN ('paid', 'claimed'))
             OR (s.status = 'paid') > (b.state = 'waiting'))";
-    let disagree: i64 = connection.query_row(DISAGREE, [], |row| row.get(0))?;
-    connection.query_row(BALANCE, [], |row| {
-        let [verified, dispensed, refund_due, refunded, review, waiting] = [
-            row.get::<_, i64>(0)?,
-            row.get(1)?,
-            row.get(2)?,
-            row.get(3)?,
-            row.get(4)?,
-            row.get(5)?,
-        ];
-        let holds =
-            disagree == 0 && verified == dispensed + refund_due + refunded + review + waiting;
-        Ok(Balance {
-            verified,
-            dispensed,
-            refund_due,
-            refunded,
-            review,
-            waiting,
-            holds,
-        })
+    let disagree = sql.row(DISAGREE, &[])?.int(0)?;
+    let sums = sql.row(BALANCE, &[])?;
+    let (verified, dispensed) = (sums.int(0)?, sums.int(1)?);
+    let (refund_due, refunded) = (sums.int(2)?, sums.int(3)?);
+    let (review, waiting) = (sums.int(4)?, sums.int(5)?);
+    let placed = dispensed + refund_due + refunded + review + waiting;
+    Ok(Balance {
+        verified,
+        dispensed,
+        refund_due,
+        refunded,
+        review,
+        waiting,
+        holds: disagree == 0 && verified == placed,
     })
 }
 
 /// The sales that began since then, newest first, no more than `most`.
-pub fn sales_since(
-    connection: &Connection,
-    since: Time,
-    most: usize,
-) -> rusqlite::Result<Vec<Line>> {
+pub fn sales_since(sql: &dyn Sql, since: Time, most: usize) -> Result<Vec<Line>, Failed> {
     const SALES: &str = "SELECT created_at, kiosk, total, status,
         (SELECT order_no FROM orders WHERE orders.sale = sales.sale ORDER BY place DESC LIMIT 1)
         FROM sales WHERE created_at >= ?1 ORDER BY created_at DESC, sale LIMIT ?2";
-    let read = |row: &Row<'_>| {
+    let read = |row: &Row| {
         Ok(Line {
-            created_at: Time(row.get(0)?),
-            kiosk: row.get(1)?,
-            total: row.get(2)?,
-            status: row.get(3)?,
-            order_no: row.get(4)?,
+            created_at: Time(row.int(0)?),
+            kiosk: row.text(1)?.to_owned(),
+            total: row.int(2)?,
+            status: row.text(3)?.to_owned(),
+            order_no: row.text(4)?.to_owned(),
         })
     };
-    connection
-        .prepare(SALES)?
-        .query_map(params![since.0, most as i64], read)?
-        .collect()
+    let rows = sql.rows(SALES, &[since.0.into(), (most as i64).into()])?;
+    rows.iter().map(read).collect()
 }
 
 /// How many sales began since then, how many of them were dispensed, and their takings in fen.
-pub fn takings_since(connection: &Connection, since: Time) -> rusqlite::Result<(i64, i64, i64)> {
+pub fn takings_since(sql: &dyn Sql, since: Time) -> Result<(i64, i64, i64), Failed> {
     const TAKINGS: &str = "SELECT count(*), count(*) FILTER (WHERE status = 'dispensed'),
-        coalesce(sum(total) FILTER (WHERE status = 'dispensed'), 0) FROM sales WHERE created_at >= ?1";
-    connection.query_row(TAKINGS, [since.0], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-    })
+        CAST(coalesce(sum(total) FILTER (WHERE status = 'dispensed'), 0) AS BIGINT) FROM sales WHERE created_at >= ?1";
+    let row = sql.row(TAKINGS, &[since.0.into()])?;
+    Ok((row.int(0)?, row.int(1)?, row.int(2)?))
 }
 
 /// How many sales stand where.
-pub fn sales_by_status(connection: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
-    let mut statement = connection.prepare("SELECT status, count(*) FROM sales GROUP BY status")?;
-    statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+pub fn sales_by_status(sql: &dyn Sql) -> Result<Vec<(String, i64)>, Failed> {
+    let rows = sql.rows(
+        "SELECT status, count(*) FROM sales GROUP BY status ORDER BY status",
+        &[],
+    )?;
+    let read = |row: &Row| Ok((row.text(0)?.to_owned(), row.int(1)?));
+    rows.iter().map(read).collect()
 }

@@ -1,242 +1,63 @@
 //! The books in SQLite: one writer with group commit, readers beside it (WAL).
 
-mod books;
-
-pub use books::SqliteBooks;
-
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, ToSql};
 
-use crate::api;
-use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
-use crate::merchant::ledger::{Disposition, Finding, NotRegistered, Time, Verdict};
 use crate::merchant::store::group_commit::Writer;
-use crate::merchant::store::{Unavailable, requests, schema};
-use crate::money::Fen;
+use crate::merchant::store::sql::{Failed, Param, Row, Sql, Value};
+use crate::merchant::store::{NotUsable, Unavailable, schema};
 use crate::planted::{self, Bug};
-use crate::sale::SaleStatus;
-use crate::selpay::notification::{Attempt, Payment};
 
 /// SQLite before this can corrupt a write-ahead log when it is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
-/// So many unbelieved bodies are kept.
-const QUARANTINE_SLOTS: i64 = 256;
-/// So many failed attempts are kept.
-const ATTEMPTS_KEPT: i64 = 10_000;
+/// How long to wait for somebody else who holds the database.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The books.
+/// A database file, its writer and its readers.
 #[derive(Debug)]
-pub struct SqliteStore {
+pub struct SqliteDatabase {
     path: PathBuf,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
-    claim_time: Duration,
 }
 
-/// The database cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum NotUsable {
-    /// SQLite says so.
-    #[error("{0}")]
-    Sqlite(#[from] rusqlite::Error),
-    /// A setting did not take.
-    #[error("{0}")]
-    Setting(String),
-    /// The writer cannot be started.
-    #[error("{0}")]
-    Thread(#[from] std::io::Error),
-}
-
-impl SqliteStore {
+impl SqliteDatabase {
     /// Opens the books, or begins them; see [`open_to_write`].
-    pub fn open(path: &Path, claim_time: Duration) -> Result<SqliteStore, NotUsable> {
-        let writer = Writer::start(open_to_write(path)?)?;
-        Ok(SqliteStore {
+    pub fn open(path: &Path) -> Result<SqliteDatabase, NotUsable> {
+        Ok(SqliteDatabase {
             path: path.to_owned(),
-            writer,
+            writer: Writer::start(open_to_write(path)?)?,
             readers: Mutex::new(Vec::new()),
-            claim_time,
         })
     }
 
-    /// See [`requests::register`].
-    pub async fn register(
+    /// Runs a request in a transaction of the writer's, with whatever else waits.
+    pub async fn write<T: Send + 'static>(
         &self,
-        now: Time,
-        kiosk: KioskName,
-        order: OrderNo,
-        wanted: api::Register,
-    ) -> Result<Result<(bool, api::Order), NotRegistered>, Unavailable> {
-        self.change(now, move |books| {
-            requests::register(books, kiosk, order, &wanted)
-        })
-        .await
-    }
-
-    /// See [`requests::pay`].
-    pub async fn pay(
-        &self,
-        now: Time,
-        payment: Payment,
-        body: Vec<u8>,
-    ) -> Result<Verdict, Unavailable> {
-        self.change(now, move |books| requests::pay(books, &payment, &body))
-            .await
-    }
-
-    /// See [`requests::claim`].
-    pub async fn claim(
-        &self,
-        now: Time,
-        kiosk: KioskName,
-        sale: SaleId,
-        claim: ClaimId,
-    ) -> Result<Option<Result<Fen, SaleStatus>>, Unavailable> {
-        let claim_time = self.claim_time;
-        self.change(now, move |books| {
-            requests::claim(books, kiosk, sale, claim, claim_time)
-        })
-        .await
-    }
-
-    /// See [`requests::close`].
-    pub async fn close(
-        &self,
-        now: Time,
-        kiosk: KioskName,
-        sale: SaleId,
-    ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
-        let claim_time = self.claim_time;
-        self.change(now, move |books| {
-            requests::close(books, kiosk, sale, claim_time)
-        })
-        .await
-    }
-
-    /// See [`requests::outcome`].
-    pub async fn outcome(
-        &self,
-        now: Time,
-        kiosk: KioskName,
-        sale: SaleId,
-        report: api::Report,
-    ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
-        self.change(now, move |books| {
-            requests::outcome(books, kiosk, sale, &report)
-        })
-        .await
-    }
-
-    /// See [`requests::settle`].
-    pub async fn settle(
-        &self,
-        now: Time,
-        transaction: TransactionId,
-        finding: Finding,
-    ) -> Result<Option<Result<(), Disposition>>, Unavailable> {
-        self.change(now, move |books| {
-            requests::settle(books, transaction, finding)
-        })
-        .await
-    }
-
-    /// Notes a verified notification of something that is no payment.
-    pub async fn note_attempt(&self, now: Time, attempt: Attempt) -> Result<(), Unavailable> {
+        request: impl FnOnce(&dyn Sql) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
         self.writer
-            .write(move |connection| {
-                let order = attempt.order.map(|order| order.to_string());
-                connection.execute(
-                    "INSERT INTO attempts (order_no, what, at) VALUES (?1, ?2, ?3)",
-                    params![order, attempt.what, now.0],
-                )?;
-                connection
-                    .execute(
-                        "DELETE FROM attempts WHERE line <= ?1",
-                        [connection.last_insert_rowid() - ATTEMPTS_KEPT],
-                    )
-                    .map(drop)
-            })
+            .write(move |connection| request(connection))
             .await
     }
 
-    /// Keeps a body that is signed and yet refused, however often it comes.
-    pub async fn refuse(
+    /// The same for what nobody waits for; see [`Writer::write_if_idle`].
+    pub fn write_if_idle(
         &self,
-        now: Time,
-        reason: String,
-        body: Vec<u8>,
-    ) -> Result<(), Unavailable> {
-        let keep =
-            "INSERT INTO refused (body, reason, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        request: impl FnOnce(&dyn Sql) -> Result<(), Failed> + Send + 'static,
+    ) {
         self.writer
-            .write(move |connection| {
-                connection
-                    .execute(keep, params![body, reason, now.0])
-                    .map(drop)
-            })
-            .await
-    }
-
-    /// Whether the books can be read and written.
-    pub async fn check(&self) -> Result<(), Unavailable> {
-        self.read(|books| books.query_row("SELECT count(*) FROM refused", [], |_| Ok(())))
-            .await?;
-        self.writer.write(|_| Ok(())).await
-    }
-
-    /// Keeps a body that is not believed, for people to look at. Nobody waits for it.
-    pub fn quarantine(&self, now: Time, reason: String, body: Vec<u8>) {
-        self.writer.write_if_idle(move |connection| {
-            connection.execute(
-                "INSERT OR REPLACE INTO quarantine (slot, reason, body, at)
-                 VALUES ((SELECT coalesce((SELECT (slot + 1) % ?1 FROM quarantine ORDER BY at DESC, slot DESC LIMIT 1), 0)), ?2, ?3, ?4)",
-                params![QUARANTINE_SLOTS, reason, body, now.0],
-            )
-            .map(drop)
-        });
-    }
-
-    /// See [`requests::sweep`].
-    pub async fn sweep(&self, now: Time) -> Result<Vec<SaleId>, Unavailable> {
-        let claim_time = self.claim_time;
-        // Almost always there is nothing to do: that must not cost a commit.
-        let overdue = self
-            .ask(now, move |books| requests::overdue(books, claim_time))
-            .await?;
-        if overdue.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.change(now, move |books| requests::sweep(books, claim_time))
-            .await
-    }
-
-    /// See [`requests::order`].
-    pub async fn order(
-        &self,
-        kiosk: KioskName,
-        order: OrderNo,
-    ) -> Result<Option<api::Order>, Unavailable> {
-        self.ask(Time(0), move |books| requests::order(books, kiosk, order))
-            .await
-    }
-
-    /// See [`requests::unsettled`].
-    pub async fn unsettled(
-        &self,
-        now: Time,
-        kiosk: KioskName,
-    ) -> Result<Vec<api::UnsettledSale>, Unavailable> {
-        self.ask(now, move |books| requests::unsettled(books, kiosk))
-            .await
+            .write_if_idle(move |connection| request(connection));
     }
 
     /// Reads beside the writer.
     pub async fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        question: impl FnOnce(&dyn Sql) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let idle = self
             .readers
@@ -249,7 +70,7 @@ impl SqliteStore {
                 Some(connection) => connection,
                 None => connect_to_read(&path)?,
             };
-            Ok::<_, rusqlite::Error>((question(&connection)?, connection))
+            Ok::<_, Failed>((question(&connection)?, connection))
         });
         let (answer, connection) = asked
             .await
@@ -260,26 +81,45 @@ impl SqliteStore {
             .push(connection);
         Ok(answer)
     }
+}
 
-    /// One request of the writer's.
-    async fn change<T: Send + 'static>(
-        &self,
-        now: Time,
-        request: impl FnOnce(&mut SqliteBooks<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
-        self.writer
-            .write(move |connection| request(&mut SqliteBooks { connection, now }))
-            .await
+impl ToSql for Param<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Param::Null => ValueRef::Null,
+            Param::Int(number) => ValueRef::Integer(*number),
+            Param::Text(text) => ValueRef::Text(text.as_bytes()),
+            Param::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl Sql for Connection {
+    fn execute(&self, statement: &str, params: &[Param<'_>]) -> Result<u64, Failed> {
+        let params = rusqlite::params_from_iter(params);
+        Ok(self.prepare_cached(statement)?.execute(params)? as u64)
     }
 
-    /// A question, beside the writer.
-    async fn ask<T: Send + 'static>(
-        &self,
-        now: Time,
-        question: impl FnOnce(&SqliteBooks<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
-        self.read(move |connection| question(&SqliteBooks { connection, now }))
-            .await
+    fn rows(&self, statement: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Failed> {
+        let mut statement = self.prepare_cached(statement)?;
+        let columns = statement.column_count();
+        let mut found = statement.query(rusqlite::params_from_iter(params))?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let values = (0..columns).map(|column| {
+                Ok(match row.get_ref(column)? {
+                    ValueRef::Null => Value::Null,
+                    ValueRef::Integer(number) => Value::Int(number),
+                    ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+                    ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
+                    ValueRef::Real(number) => {
+                        return Err(Failed::Nonsense(format!("{number} is no whole number")));
+                    }
+                })
+            });
+            rows.push(Row(values.collect::<Result<_, Failed>>()?));
+        }
+        Ok(rows)
     }
 }
 
@@ -298,23 +138,22 @@ pub fn open_to_write(path: &Path) -> Result<Connection, NotUsable> {
     } else {
         set(&connection, "synchronous", "FULL", "2")?;
     }
-    schema::migrate(&connection)?;
+    schema::sqlite::migrate(&connection)?;
     Ok(connection)
 }
 
 /// Opens a connection for reading only: also beside a running server.
 pub fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
-    use rusqlite::OpenFlags;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

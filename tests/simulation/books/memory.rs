@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use selpay_kiosk::ids::{KioskName, OrderNo, SaleId, TransactionId};
 use selpay_kiosk::merchant::ledger::{Booked, Change, Disposition, Sale, Time};
 use selpay_kiosk::merchant::store::requests::Books;
+use selpay_kiosk::merchant::store::sql::Failed;
 use selpay_kiosk::sale::SaleStatus;
 
 use super::{Died, Held, Question, Reply, Stands, Store};
@@ -24,8 +25,8 @@ struct MemoryBooks {
 }
 
 /// A change did not find what it was decided on.
-type Void = rusqlite::Error;
-const VOID: Void = rusqlite::Error::StatementChangedRows(0);
+type Void = Failed;
+const VOID: Void = Failed::Stale;
 
 impl MemoryBooks {
     fn standing(&mut self, sale: SaleId, from: SaleStatus) -> Result<&mut Sale, Void> {
@@ -161,7 +162,10 @@ impl Books for MemoryBooks {
             .payments
             .values()
             .filter(|booked| booked.order == order);
-        Ok(on_it.cloned().collect())
+        let mut on_it: Vec<Booked> = on_it.cloned().collect();
+        // As they came.
+        on_it.sort_by_key(|booked| self.lines.iter().position(|line| line.0 == booked.transaction));
+        Ok(on_it)
     }
 
     fn live(&self, kiosk: KioskName) -> Result<Vec<Sale>, Void> {

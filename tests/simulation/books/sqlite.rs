@@ -9,9 +9,10 @@ use std::sync::mpsc;
 use rusqlite::{Connection, Row};
 use selpay_kiosk::ids::{KioskName, OrderNo, SaleId, TransactionId};
 use selpay_kiosk::merchant::ledger::Time;
+use selpay_kiosk::merchant::store::books::SqlBooks;
 use selpay_kiosk::merchant::store::group_commit::{commit_together, job};
-use selpay_kiosk::merchant::store::sqlite::{NotUsable, SqliteBooks, open_to_write};
-use selpay_kiosk::merchant::store::{reports, requests};
+use selpay_kiosk::merchant::store::sqlite::open_to_write;
+use selpay_kiosk::merchant::store::{NotUsable, reports, requests};
 use selpay_kiosk::sale::SaleStatus;
 
 use super::{CLAIM_TIME, Died, Held, Question, Reply, Stands, Store, vfs};
@@ -78,7 +79,10 @@ impl Store for SqliteStore {
         if let [Question::Sweep] = questions {
             // As the server does: almost always there is nothing to do, and that costs no commit.
             let (connection, now) = (self.connection(), Time(now as i64));
-            let books = SqliteBooks { connection, now };
+            let books = SqlBooks {
+                sql: connection,
+                now,
+            };
             if requests::overdue(&books, CLAIM_TIME)
                 .expect("it reads")
                 .is_empty()
@@ -91,7 +95,7 @@ impl Store for SqliteStore {
             let (question, kiosk, sender) = (question.clone(), self.kiosk, sender.clone());
             let now = Time(now as i64);
             job(
-                move |connection| question.answer(kiosk, &mut SqliteBooks { connection, now }),
+                move |sql| question.answer(kiosk, &mut SqlBooks { sql, now }),
                 move |reply| {
                     let reply = reply.unwrap_or_else(|error| {
                         assert!(vfs::has_died(), "the books refuse {error}");
@@ -116,8 +120,8 @@ impl Store for SqliteStore {
 
     fn ask(&mut self, now: u64, question: &Question) -> Reply {
         let now = Time(now as i64);
-        let connection = self.connection();
-        let reply = question.answer(self.kiosk, &mut SqliteBooks { connection, now });
+        let sql = self.connection();
+        let reply = question.answer(self.kiosk, &mut SqlBooks { sql, now });
         reply.expect("reading does not fail")
     }
 

@@ -1,0 +1,408 @@
+//! The books in PostgreSQL, shared by several servers.
+//!
+//! Every request is one `SERIALIZABLE` transaction that locks the rows of the sale it changes; what the database cannot
+//! serialize is tried again, within the time that an answer may take. Which sales were paid or closed is told to all
+//! servers by `NOTIFY`, in the same commit.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ::postgres::error::SqlState;
+use ::postgres::fallible_iterator::FallibleIterator;
+use ::postgres::types::{FromSql, IsNull, ToSql, Type};
+use ::postgres::{Client, Config, IsolationLevel, NoTls, Statement, Transaction};
+use tokio::sync::Semaphore;
+
+use crate::ids::SaleId;
+use crate::merchant::store::sql::{Failed, Param, Row, Sql, Value};
+use crate::merchant::store::{NotUsable, Unavailable, schema};
+
+/// Sessions that one server holds at most.
+const SESSIONS: usize = 16;
+/// How long a request may be tried again: an answer to the platform has three seconds.
+const PATIENCE: Duration = Duration::from_millis(2500);
+/// Between two attempts to hear other servers again.
+const LISTEN_AGAIN: Duration = Duration::from_millis(500);
+const CHANNEL: &str = "selpay_sales";
+/// The lock under which one server at a time brings the schema up to date.
+const MIGRATION_LOCK: i64 = 0x5e17_a15a;
+
+/// The database of several servers.
+#[derive(Debug)]
+pub struct PostgresDatabase {
+    url: String,
+    idle: Arc<Mutex<Vec<Session>>>,
+    free: Arc<Semaphore>,
+    unawaited: Arc<Semaphore>,
+}
+
+impl PostgresDatabase {
+    /// Connects, refuses settings that lose commits, brings the schema up to date.
+    pub fn open(url: &str) -> Result<PostgresDatabase, NotUsable> {
+        // The client brings its own runtime, and cannot do that on a thread of somebody else's.
+        let session = thread::scope(|scope| {
+            let opened = scope.spawn(|| {
+                let mut session = Session::connect(url)?;
+                check_settings(&mut session)?;
+                migrate(&mut session)?;
+                Ok::<_, NotUsable>(session)
+            });
+            opened.join().expect("it does not panic")
+        })?;
+        Ok(PostgresDatabase {
+            url: url.to_owned(),
+            idle: Arc::new(Mutex::new(vec![session])),
+            free: Arc::new(Semaphore::new(SESSIONS)),
+            unawaited: Arc::new(Semaphore::new(1)),
+        })
+    }
+
+    /// Runs a request in a transaction, again and again until it goes through or takes too long.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        request: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.on_a_session(move |session| session.write(&request))
+            .await
+    }
+
+    /// Runs a request some time, or not at all if others of its kind are under way.
+    pub fn write_if_idle(&self, request: impl Fn(&dyn Sql) -> Result<(), Failed> + Send + 'static) {
+        let Ok(permit) = Arc::clone(&self.unawaited).try_acquire_owned() else {
+            return;
+        };
+        let (idle, url) = (Arc::clone(&self.idle), self.url.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = with_session(&idle, &url, |session| session.write(&request)) {
+                tracing::warn!("{error}");
+            }
+            drop(permit);
+        });
+    }
+
+    /// Reads what is committed.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        question: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.on_a_session(move |session| session.read(&question))
+            .await
+    }
+
+    async fn on_a_session<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Session) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let free = Arc::clone(&self.free).acquire_owned();
+        let permit = tokio::time::timeout(PATIENCE, free).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(Unavailable("too many requests wait".to_owned()));
+        };
+        let (idle, url) = (Arc::clone(&self.idle), self.url.clone());
+        let worked = tokio::task::spawn_blocking(move || {
+            let answer = with_session(&idle, &url, work);
+            drop(permit);
+            answer
+        });
+        let answer = worked
+            .await
+            .map_err(|error| Unavailable(error.to_string()))?;
+        Ok(answer?)
+    }
+
+    /// Hears which sales any server has changed, on a thread of its own that lives as long as the process.
+    pub fn listen(&self, told: impl Fn(Option<SaleId>) + Send + 'static) -> std::io::Result<()> {
+        let url = self.url.clone();
+        let listener = thread::Builder::new().name("changes".to_owned());
+        listener.spawn(move || {
+            loop {
+                let Err(error) = hear(&url, &told);
+                tracing::warn!(
+                    "other servers are not heard, waiting kiosks look for themselves: {error}"
+                );
+                thread::sleep(LISTEN_AGAIN);
+            }
+        })?;
+        Ok(())
+    }
+}
+
+fn hear(url: &str, told: &dyn Fn(Option<SaleId>)) -> Result<std::convert::Infallible, Failed> {
+    let mut client = Session::connect(url)?.client;
+    client.batch_execute(&format!("LISTEN {CHANNEL}"))?;
+    // What was told before nobody heard.
+    told(None);
+    let mut notifications = client.notifications();
+    let mut told_of = notifications.blocking_iter();
+    while let Some(notification) = told_of.next()? {
+        told(SaleId::new(notification.payload()));
+    }
+    Err(Failed::Nonsense("the connection has ended".to_owned()))
+}
+
+/// Works on an idle session, or on a new one. If the session turns out to be broken, the work is done once more on a new
+/// one: whatever became of it, doing it again leaves what doing it once leaves (M4).
+fn with_session<T>(
+    idle: &Mutex<Vec<Session>>,
+    url: &str,
+    work: impl Fn(&mut Session) -> Result<T, Failed>,
+) -> Result<T, Failed> {
+    let lock = || idle.lock().expect("nobody panics while holding the lock");
+    let found = lock().pop();
+    if let Some(mut session) = found {
+        let answer = work(&mut session);
+        if !session.client.is_closed() {
+            lock().push(session);
+            return answer;
+        }
+        // The others broke with it.
+        lock().retain(|session| !session.client.is_closed());
+    }
+    let mut session = Session::connect(url)?;
+    let answer = work(&mut session);
+    if !session.client.is_closed() {
+        lock().push(session);
+    }
+    answer
+}
+
+/// A connection and what was prepared on it.
+pub struct Session {
+    client: Client,
+    prepared: RefCell<HashMap<String, Statement>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+impl Session {
+    /// Connects. Statements and locks take no longer than an answer may.
+    pub fn connect(url: &str) -> Result<Session, Failed> {
+        let mut config: Config = url.parse()?;
+        if config.get_application_name().is_none() {
+            config.application_name("selpay-merchant");
+        }
+        config
+            .connect_timeout(Duration::from_secs(2))
+            .tcp_user_timeout(Duration::from_secs(5))
+            .keepalives_idle(Duration::from_secs(10));
+        let mut client = config.connect(NoTls)?;
+        client.batch_execute(
+            "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 5000",
+        )?;
+        Ok(Session {
+            client,
+            prepared: RefCell::default(),
+        })
+    }
+
+    /// Reads what is committed.
+    pub fn read<T>(
+        &mut self,
+        question: &dyn Fn(&dyn Sql) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        let builder = self.client.build_transaction();
+        let transaction = builder
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()?;
+        question(&InTransaction {
+            transaction: RefCell::new(transaction),
+            prepared: &self.prepared,
+            writes: false,
+        })
+    }
+
+    /// Writes in one transaction, tried again while the database cannot serialize it with others.
+    pub fn write<T>(
+        &mut self,
+        request: &dyn Fn(&dyn Sql) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        let began = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match self.try_write(request) {
+                Err(error) if is_passing(&error) && began.elapsed() < PATIENCE => {
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(50));
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn try_write<T>(
+        &mut self,
+        request: &dyn Fn(&dyn Sql) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        let builder = self.client.build_transaction();
+        let transaction = builder
+            .isolation_level(IsolationLevel::Serializable)
+            .start()?;
+        let sql = InTransaction {
+            transaction: RefCell::new(transaction),
+            prepared: &self.prepared,
+            writes: true,
+        };
+        // Dropped without a commit, it is rolled back.
+        let answer = request(&sql)?;
+        sql.transaction.into_inner().commit()?;
+        Ok(answer)
+    }
+}
+
+/// Whether the same may go through at the next attempt: others came first.
+fn is_passing(error: &Failed) -> bool {
+    let Failed::Postgres(error) = error else {
+        return matches!(error, Failed::Stale);
+    };
+    let passing = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        // Two began the same row at once: the next attempt finds it.
+        SqlState::UNIQUE_VIOLATION,
+    ];
+    error.code().is_some_and(|code| passing.contains(code))
+}
+
+struct InTransaction<'a> {
+    transaction: RefCell<Transaction<'a>>,
+    prepared: &'a RefCell<HashMap<String, Statement>>,
+    writes: bool,
+}
+
+impl InTransaction<'_> {
+    fn prepare(&self, statement: &str) -> Result<Statement, Failed> {
+        if let Some(prepared) = self.prepared.borrow().get(statement) {
+            return Ok(prepared.clone());
+        }
+        let numbered = statement.replace('?', "$");
+        let prepared = self.transaction.borrow_mut().prepare(&numbered)?;
+        let mut all = self.prepared.borrow_mut();
+        all.insert(statement.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+}
+
+fn referred<'a>(params: &'a [Param<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    let refer = |param: &'a Param<'a>| param as &(dyn ToSql + Sync);
+    params.iter().map(refer).collect()
+}
+
+impl Sql for InTransaction<'_> {
+    fn execute(&self, statement: &str, params: &[Param<'_>]) -> Result<u64, Failed> {
+        let statement = self.prepare(statement)?;
+        let mut transaction = self.transaction.borrow_mut();
+        Ok(transaction.execute(&statement, &referred(params))?)
+    }
+
+    fn rows(&self, statement: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Failed> {
+        let statement = self.prepare(statement)?;
+        let mut transaction = self.transaction.borrow_mut();
+        let found = transaction.query(&statement, &referred(params))?;
+        let read = |row: &::postgres::Row| {
+            let values = (0..row.len()).map(|column| Ok(row.try_get(column)?));
+            Ok(Row(values.collect::<Result<_, Failed>>()?))
+        };
+        found.iter().map(read).collect()
+    }
+
+    fn locked(&self) -> &'static str {
+        if self.writes { "FOR UPDATE" } else { "" }
+    }
+
+    fn tell(&self, sale: &str) -> Result<(), Failed> {
+        let tell = "SELECT pg_notify(?1, ?2)";
+        self.execute(tell, &[CHANNEL.into(), sale.into()]).map(drop)
+    }
+}
+
+impl ToSql for Param<'_> {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut ::postgres::types::private::BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Param::Null => Ok(IsNull::Yes),
+            Param::Int(number) => number.to_sql(ty, out),
+            Param::Text(text) => text.to_sql(ty, out),
+            Param::Bytes(bytes) => bytes.to_sql(ty, out),
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        matches!(*ty, Type::INT8 | Type::TEXT | Type::BYTEA)
+    }
+
+    ::postgres::types::to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Value {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Value, Box<dyn Error + Sync + Send>> {
+        Ok(match *ty {
+            Type::INT8 => Value::Int(i64::from_sql(ty, raw)?),
+            Type::BOOL => Value::Int(bool::from_sql(ty, raw)?.into()),
+            Type::BYTEA => Value::Bytes(raw.to_owned()),
+            _ => Value::Text(String::from_sql(ty, raw)?),
+        })
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Value, Box<dyn Error + Sync + Send>> {
+        Ok(Value::Null)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        matches!(*ty, Type::INT8 | Type::BOOL | Type::TEXT | Type::BYTEA)
+    }
+}
+
+/// Refuses a database that forgets what it has committed; warns of one that has no second copy.
+fn check_settings(session: &mut Session) -> Result<(), NotUsable> {
+    for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
+        let stands = setting_of(session, setting)?;
+        if stands == "off" {
+            return Err(NotUsable::Setting(format!(
+                "{setting} is off: PostgreSQL would forget payments it has confirmed; set it to on in postgresql.conf"
+            )));
+        }
+    }
+    if setting_of(session, "synchronous_standby_names")?.is_empty() {
+        tracing::warn!(
+            "PostgreSQL has no synchronous standby: if its disk is lost, so are payments that were confirmed (synchronous_standby_names)"
+        );
+    }
+    Ok(())
+}
+
+fn setting_of(session: &mut Session, setting: &str) -> Result<String, Failed> {
+    let row = session
+        .client
+        .query_one("SELECT current_setting($1)", &[&setting])?;
+    Ok(row.try_get(0)?)
+}
+
+/// Brings the schema up to date, one server after the other.
+fn migrate(session: &mut Session) -> Result<(), Failed> {
+    let mut transaction = session.client.transaction()?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])?;
+    transaction
+        .batch_execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
+    let applied: i64 = transaction
+        .query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[])?
+        .try_get(0)?;
+    let migrations = schema::postgres::MIGRATIONS;
+    for (migration, version) in migrations.iter().zip(1i64..).skip(applied as usize) {
+        transaction.batch_execute(migration)?;
+        transaction.execute("INSERT INTO schema_version VALUES ($1)", &[&version])?;
+    }
+    transaction.commit()?;
+    Ok(())
+}

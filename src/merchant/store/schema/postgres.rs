@@ -1,0 +1,120 @@
+//! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
+
+/// Each entry is applied once, in order, and never edited after a release.
+pub const MIGRATIONS: [&str; 1] = [r#"
+CREATE TABLE payments (
+    transaction_id  TEXT COLLATE "C" PRIMARY KEY,
+    order_no        TEXT COLLATE "C" NOT NULL,
+    total           BIGINT NOT NULL CHECK (total >= 0),
+    trade_type      TEXT,
+    time_end        TEXT,
+    received_at     BIGINT NOT NULL,
+    body            BYTEA NOT NULL
+);
+CREATE INDEX payments_by_order ON payments (order_no);
+
+CREATE TABLE sales (
+    sale        TEXT COLLATE "C" PRIMARY KEY,
+    kiosk       TEXT COLLATE "C" NOT NULL,
+    total       BIGINT NOT NULL CHECK (total BETWEEN 1 AND 100000000),
+    status      TEXT NOT NULL DEFAULT 'open',
+    created_at  BIGINT NOT NULL,
+    paid_by     TEXT COLLATE "C" UNIQUE REFERENCES payments,
+    paid_at     BIGINT,
+    claim       TEXT COLLATE "C",
+    claimed_at  BIGINT,
+    ended_at    BIGINT,
+    CHECK ((status IN ('open', 'closed')) = (paid_by IS NULL)),
+    CHECK ((status IN ('open', 'closed', 'paid', 'expired')) = (claim IS NULL))
+);
+CREATE INDEX sales_live ON sales (status, kiosk) WHERE status IN ('open', 'paid', 'claimed');
+CREATE INDEX sales_by_time ON sales (created_at);
+
+CREATE TABLE orders (
+    order_no       TEXT COLLATE "C" PRIMARY KEY,
+    sale           TEXT COLLATE "C" NOT NULL REFERENCES sales,
+    place          BIGINT NOT NULL,
+    registered_at  BIGINT NOT NULL,
+    UNIQUE (sale, place)
+);
+
+-- What has become of each payment: only ever added to. The newest line counts; a correction is a new line.
+CREATE TABLE dispositions (
+    line            BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    transaction_id  TEXT COLLATE "C" NOT NULL REFERENCES payments,
+    state           TEXT NOT NULL CHECK (state IN ('waiting', 'dispensed', 'refund-due', 'refunded', 'review')),
+    reason          TEXT NOT NULL,
+    at              BIGINT NOT NULL
+);
+CREATE INDEX dispositions_by_payment ON dispositions (transaction_id, line);
+
+CREATE VIEW books AS
+    SELECT p.*, d.state, d.reason, d.at AS since
+    FROM payments p LEFT JOIN dispositions d ON d.line =
+        (SELECT max(line) FROM dispositions WHERE transaction_id = p.transaction_id);
+
+CREATE TABLE attempts (
+    line      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    order_no  TEXT,
+    what      TEXT NOT NULL,
+    at        BIGINT NOT NULL
+);
+
+CREATE TABLE refused (
+    body    BYTEA NOT NULL,
+    reason  TEXT NOT NULL,
+    at      BIGINT NOT NULL
+);
+-- A body may be larger than what an index takes.
+CREATE UNIQUE INDEX refused_once ON refused (sha256(body));
+
+CREATE TABLE quarantine (
+    slot    BIGINT PRIMARY KEY,
+    reason  TEXT NOT NULL,
+    body    BYTEA NOT NULL,
+    at      BIGINT NOT NULL
+);
+
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0]; END $$;
+CREATE FUNCTION check_sale() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NOT (
+        (OLD.sale, OLD.kiosk, OLD.total, OLD.created_at) = (NEW.sale, NEW.kiosk, NEW.total, NEW.created_at)
+        AND (OLD.paid_by IS NULL OR OLD.paid_by IS NOT DISTINCT FROM NEW.paid_by)
+        AND (OLD.claim IS NULL OR OLD.claim IS NOT DISTINCT FROM NEW.claim)
+        AND OLD.status || '>' || NEW.status IN (
+            'open>paid', 'open>closed', 'paid>claimed', 'paid>expired',
+            'claimed>dispensed', 'claimed>not-dispensed', 'claimed>unknown'))
+    THEN RAISE EXCEPTION 'a sale takes only the steps of its life'; END IF;
+    RETURN NEW;
+END $$;
+CREATE FUNCTION check_disposition() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF coalesce((
+            SELECT state || '/' || reason FROM dispositions
+            WHERE transaction_id = NEW.transaction_id ORDER BY line DESC LIMIT 1), 'new')
+        || '>' || NEW.state NOT IN (
+            'new>waiting', 'new>refund-due',
+            'waiting/>dispensed', 'waiting/>refund-due', 'waiting/>review',
+            'refund-due/unknown-order>waiting',
+            'refund-due/late>refunded', 'refund-due/duplicate>refunded', 'refund-due/amount>refunded',
+            'refund-due/unknown-order>refunded', 'refund-due/expired>refunded', 'refund-due/not-dispensed>refunded',
+            'refund-due/decided>refunded',
+            'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
+            'review/unknown>dispensed', 'review/unknown>refund-due')
+    THEN RAISE EXCEPTION 'a payment takes only the steps of its life'; END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER sales_begin_open BEFORE INSERT ON sales FOR EACH ROW WHEN (NEW.status <> 'open')
+    EXECUTE FUNCTION refuse('a sale begins open');
+CREATE TRIGGER sales_edges BEFORE UPDATE ON sales FOR EACH ROW EXECUTE FUNCTION check_sale();
+CREATE TRIGGER sales_stay BEFORE DELETE ON sales FOR EACH ROW EXECUTE FUNCTION refuse('sales are kept');
+CREATE TRIGGER orders_stay BEFORE DELETE OR UPDATE ON orders
+    FOR EACH ROW EXECUTE FUNCTION refuse('order numbers are kept as they are');
+CREATE TRIGGER payments_stay BEFORE DELETE OR UPDATE ON payments
+    FOR EACH ROW EXECUTE FUNCTION refuse('payments are kept as they are');
+CREATE TRIGGER dispositions_edges BEFORE INSERT ON dispositions FOR EACH ROW EXECUTE FUNCTION check_disposition();
+CREATE TRIGGER dispositions_stay BEFORE DELETE OR UPDATE ON dispositions
+    FOR EACH ROW EXECUTE FUNCTION refuse('dispositions are kept as they are');
+CREATE TRIGGER refused_stay BEFORE DELETE ON refused FOR EACH ROW EXECUTE FUNCTION refuse('what was signed is kept');
+"#];

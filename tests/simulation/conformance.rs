@@ -1,0 +1,165 @@
+//! Whatever is asked of the books, they answer the same wherever they are kept: in memory, in SQLite, in PostgreSQL.
+//!
+//! Random requests on a few names, so that they meet; what fails is made as short as it can be.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use selpay_kiosk::api;
+use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
+use selpay_kiosk::merchant::ledger::Finding;
+use selpay_kiosk::money::Fen;
+use selpay_kiosk::sale::Outcome;
+use selpay_kiosk::selpay::notification::Payment;
+
+use crate::books::postgres::PostgresBooks;
+use crate::books::{MemoryStore, Question, Reply, SqliteStore, Stands, Store};
+use crate::support::postgres::Cluster;
+
+fn kiosk() -> KioskName {
+    KioskName::new("kiosk-1").expect("a name")
+}
+
+fn total(place: u8) -> Fen {
+    Fen::new(100 + u32::from(place)).expect("an amount")
+}
+
+fn payment(transaction: u8, order: u8, paid: u8) -> Payment {
+    Payment {
+        transaction: TransactionId::new(&format!("T{transaction}")).expect("a name"),
+        order: OrderNo::from_random(order.into()),
+        total: total(paid).get().into(),
+        trade_type: (transaction % 2 == 0).then(|| "pay.alipay.jspay".to_owned()),
+        time_end: None,
+    }
+}
+
+fn question() -> impl Strategy<Value = Question> {
+    let (sale, claim) = (
+        (0..3u8).prop_map(|sale| SaleId::from_random(sale.into())),
+        (0..3u8).prop_map(|claim| ClaimId::from_random(claim.into())),
+    );
+    let order = (0..5u8).prop_map(|order| OrderNo::from_random(order.into()));
+    let register = (order.clone(), sale.clone(), 0..2u8).prop_map(|(order, sale, cost)| {
+        let total = total(cost);
+        Question::Register(order, api::Register { sale, total })
+    });
+    let pay = (0..6u8, 0..6u8, 0..2u8).prop_map(|(transaction, order, paid)| {
+        Question::Pay(payment(transaction, order, paid), Arc::from(*b"<xml/>"))
+    });
+    let outcome = prop_oneof![
+        Just(Outcome::Dispensed),
+        Just(Outcome::NotDispensed),
+        Just(Outcome::Unknown)
+    ];
+    let report = (sale.clone(), claim.clone(), outcome).prop_map(|(sale, claim, outcome)| {
+        Question::Report(sale, api::Report { claim, outcome })
+    });
+    let finding = prop_oneof![
+        Just(Finding::CameOut),
+        Just(Finding::NothingCameOut),
+        Just(Finding::MoneySent)
+    ];
+    let settle = (0..6u8, finding).prop_map(|(transaction, finding)| {
+        Question::Settle(payment(transaction, 0, 0).transaction, finding)
+    });
+    prop_oneof![
+        6 => register,
+        8 => pay,
+        5 => (sale.clone(), claim).prop_map(|(sale, claim)| Question::Claim(sale, claim)),
+        4 => report,
+        2 => sale.prop_map(Question::Close),
+        3 => settle,
+        2 => Just(Question::Sweep),
+        1 => order.prop_map(Question::Poll),
+        1 => Just(Question::Unsettled),
+    ]
+}
+
+/// Requests, each so many milliseconds after the one before: now and then long enough for something to expire.
+fn requests() -> impl Strategy<Value = Vec<(u64, Question)>> {
+    let pause = prop_oneof![20 => 1..500u64, 2 => 100_000..130_000u64, 1 => 550_000..650_000u64];
+    proptest::collection::vec((pause, question()), 1..60)
+}
+
+fn committed(store: &mut dyn Store, now: u64, question: &Question) -> Reply {
+    let mut answer = None;
+    let all = std::slice::from_ref(question);
+    let committed = store.commit(now, all, &mut |_, reply| answer = Some(reply));
+    committed.expect("the power is on");
+    // A sweep that finds nothing commits nothing.
+    answer.unwrap_or(Reply::Swept)
+}
+
+fn history(store: &mut dyn Store) -> Vec<(TransactionId, Stands)> {
+    let mut lines = Vec::new();
+    store.lines(0, &mut |transaction, stands| lines.push((transaction, stands)));
+    lines
+}
+
+fn sorted<T: Ord>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.into_iter().collect();
+    all.sort();
+    all
+}
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    })
+}
+
+#[test]
+fn memory_and_sqlite_answer_the_same() {
+    let run = runner(1000).run(&requests(), |requests| {
+        let mut memory = MemoryStore::new(kiosk());
+        let mut sqlite = SqliteStore::new(kiosk());
+        let mut now = 1_000_000;
+        for (pause, question) in &requests {
+            now += pause;
+            let told = committed(&mut memory, now, question);
+            let also = committed(&mut sqlite, now, question);
+            prop_assert_eq!(format!("{:?}", told), format!("{:?}", also), "{:?}", question);
+        }
+        prop_assert_eq!(history(&mut memory), history(&mut sqlite));
+        prop_assert_eq!(sorted(memory.payments()), sorted(sqlite.payments()));
+        let held = |store: &mut dyn Store| {
+            sorted(store.sales().iter().map(|sale| format!("{sale:?}")))
+        };
+        prop_assert_eq!(held(&mut memory), held(&mut sqlite));
+        let verified: u64 = memory.payments().iter().map(|payment| payment.2).sum();
+        prop_assert_eq!(sqlite.balance(), Some((true, verified)));
+        Ok(())
+    });
+    run.expect("they agree");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sqlite_and_postgres_answer_the_same() {
+    let cluster = Cluster::start(&[]);
+    let postgres = std::cell::RefCell::new(PostgresBooks::begin(&cluster.url(), kiosk()));
+    let run = runner(400).run(&requests(), |requests| {
+        let mut postgres = postgres.borrow_mut();
+        postgres.clear();
+        let mut sqlite = SqliteStore::new(kiosk());
+        let mut now = 1_000_000;
+        for (pause, question) in &requests {
+            now += pause;
+            let told = committed(&mut sqlite, now, question);
+            let also = postgres.answer(now, question);
+            prop_assert_eq!(format!("{:?}", told), format!("{:?}", also), "{:?}", question);
+        }
+        let lines = history(&mut sqlite);
+        let (theirs, verified) = postgres.history();
+        prop_assert_eq!(lines, theirs);
+        let payments = sqlite.payments();
+        let sum: u64 = payments.iter().map(|payment| payment.2).sum();
+        prop_assert_eq!(verified, Some(sum as i64));
+        Ok(())
+    });
+    run.expect("they agree");
+}

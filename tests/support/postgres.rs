@@ -1,0 +1,113 @@
+//! A PostgreSQL of a test's own: in a directory that is gone afterwards, on a socket in it, without durable disks.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A running cluster.
+pub struct Cluster {
+    dir: TempDir,
+    settings: Vec<String>,
+    server: Child,
+}
+
+impl Cluster {
+    /// Begins one and starts it, with these settings beside (`name=value`).
+    pub fn start(settings: &[&str]) -> Cluster {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("set");
+        let data = dir.path().join("data");
+        let begun = as_somebody("initdb")
+            .args(["--auth=trust", "--username=merchant", "--encoding=UTF8"])
+            .args(["--no-locale", "--no-sync", "-D"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status()
+            .expect("initdb runs");
+        assert!(begun.success(), "the cluster is begun");
+        let settings: Vec<String> = settings.iter().map(|&set| set.to_owned()).collect();
+        let server = serve(dir.path(), &settings);
+        let cluster = Cluster {
+            dir,
+            settings,
+            server,
+        };
+        cluster.answers();
+        cluster
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        let socket = self.dir.path().display().to_string();
+        format!("postgres://merchant@{}/postgres", socket.replace('/', "%2F"))
+    }
+
+    /// Waits until it answers.
+    pub fn answers(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while postgres::Client::connect(&self.url(), postgres::NoTls).is_err() {
+            assert!(Instant::now() < deadline, "PostgreSQL does not start");
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// SIGKILL to every process of it, in the middle of whatever they do.
+    pub fn kill(&mut self) {
+        let id = self.server.id();
+        let children = format!("/proc/{id}/task/{id}/children");
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let all = children.split_whitespace().map(str::to_owned);
+        let all: Vec<String> = all.chain([id.to_string()]).collect();
+        let _ = Command::new("kill").arg("-KILL").args(all).status();
+        let _ = self.server.wait();
+    }
+
+    /// Starts it again; it recovers.
+    pub fn restart(&mut self) {
+        self.server = serve(self.dir.path(), &self.settings);
+        self.answers();
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn serve(dir: &Path, settings: &[String]) -> Child {
+    let mut server = as_somebody("postgres");
+    server
+        .arg("-D")
+        .arg(dir.join("data"))
+        .arg("-k")
+        .arg(dir)
+        .args(["-c", "listen_addresses="]);
+    for setting in settings {
+        server.args(["-c", setting]);
+    }
+    let quiet = server.stdin(Stdio::null()).stdout(Stdio::null());
+    quiet.stderr(Stdio::null()).spawn().expect("it starts")
+}
+
+/// A program of PostgreSQL's, which refuses to run as root.
+fn as_somebody(program: &str) -> Command {
+    let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");
+    let versions = versions.map(|version| version.expect("an entry").path());
+    let newest: PathBuf = versions.max().expect("a version");
+    let program = newest.join("bin").join(program);
+    let owner = fs::metadata("/proc/self").expect("us");
+    if std::os::unix::fs::MetadataExt::uid(&owner) != 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+        .arg(program)
+        .current_dir("/");
+    command
+}
