@@ -83,6 +83,38 @@ fn a_kiosk_in_order_is_told_so() {
 }
 
 #[test]
+fn a_panel_on_which_no_phone_can_read_the_code_is_refused() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    let (platform, merchant) = (platform.url("/prod-api"), shop.merchant.url(""));
+    let config = shop.configure_kiosk(&platform, &merchant, "");
+    let code = |size: &str, host: &str| {
+        let bench = include_str!("../boards/bench.toml");
+        let board = bench.replace("[240, 320]", size);
+        std::fs::write(shop.path("bench.toml"), board).expect("written");
+        let text = std::fs::read_to_string(&config).expect("read");
+        let hosts = format!("scan-hosts = [\"{host}\"]");
+        let text = text.replace("scan-hosts = [\"127.0.0.1\"]", &hosts);
+        let other = shop.path("other.toml");
+        std::fs::write(&other, text).expect("written");
+        line(&check(&other).0, "code").to_owned()
+    };
+    let usual = code("[128, 160]", "up.selpay.cn");
+    assert!(
+        usual.ends_with("on 128 × 160, 2 pixels a module"),
+        "{usual}"
+    );
+    let long = format!("{}.{}.selpay.cn", "a".repeat(60), "b".repeat(60));
+    let small = code("[128, 160]", &long);
+    assert!(
+        small.starts_with("WRONG") && small.ends_with("on 128 × 160: take a larger panel"),
+        "{small}"
+    );
+    let large = code("[240, 320]", &long);
+    assert!(large.ends_with("3 pixels a module"), "{large}");
+}
+
+#[test]
 fn what_is_wrong_with_the_merchant_is_told_with_its_cure() {
     let shop = Shop::open();
     let platform = shop.platform(&[]);

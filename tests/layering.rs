@@ -133,7 +133,10 @@ const RULES: &[(&str, &[&str])] = &[
             "selpay::notification",
         ],
     ),
-    ("merchant/config", &["files", "ids", "merchant::store", "selpay"]),
+    (
+        "merchant/config",
+        &["files", "ids", "merchant::store", "selpay"],
+    ),
     (
         "merchant",
         &[

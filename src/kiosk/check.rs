@@ -21,6 +21,9 @@ use crate::money::Fen;
 /// A clock that is wrong by more than this many seconds will sooner or later refuse a good certificate.
 const CLOCK_TOLERANCE: i64 = 120;
 
+/// A phone reads smaller modules hardly ever (`examples/camera.rs`).
+const LEAST_MODULE_PX: u32 = 2;
+
 /// One thing that was looked at: what it is, and how it is or what is wrong with it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
@@ -111,6 +114,7 @@ fn check_devices(
 fn check_code(config: &Config, board: &BoardFile) -> Result<String, String> {
     let (width, height) = board.panel.size();
     let order = OrderNo::from_random(u128::MAX);
+    let mut smallest = u32::MAX;
     for host in &config.scan_rules.hosts {
         let address = format!(
             "https://{host}/#/pages/rt/index?appKey={}&no={order}",
@@ -133,15 +137,20 @@ fn check_code(config: &Config, board: &BoardFile) -> Result<String, String> {
             };
             let mut frame = Frame::new(width, height);
             ui::draw(&mut frame, &pay, &look);
-            if scan::read(&frame) != [address.as_str()] {
+            let is_read = scan::read(&frame) == [address.as_str()];
+            let module_px = ui::module_px(&mut frame, &url, &look).unwrap_or(0);
+            if !is_read || module_px < LEAST_MODULE_PX {
                 let length = address.len();
                 return Err(format!(
-                    "a code of {length} characters cannot be read on {width} × {height}: take a larger panel"
+                    "a phone cannot read a code of {length} characters on {width} × {height}: take a larger panel"
                 ));
             }
+            smallest = smallest.min(module_px);
         }
     }
-    Ok(format!("can be read on {width} × {height}"))
+    Ok(format!(
+        "can be read on {width} × {height}, {smallest} pixels a module"
+    ))
 }
 
 /// Whether records can be written where the journal is, and whether those that are there make sense.

@@ -20,6 +20,7 @@ mod text;
 mod theme;
 mod words;
 
+use crate::ids::ScanUrl;
 use crate::kiosk::legend::Legend;
 use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::ports::Motion;
@@ -42,6 +43,12 @@ pub struct Look {
 /// Draws a screen over the whole frame.
 pub fn draw(frame: &mut Frame, screen: &Screen, look: &Look) {
     screens::draw(&mut Page::new(frame, look), screen);
+}
+
+/// How many pixels wide a module of this address's code is on the frame; `None` where no code can be drawn.
+pub fn module_px(frame: &mut Frame, url: &ScanUrl, look: &Look) -> Option<u32> {
+    let code = screens::pay::code(&Page::new(frame, look), url)?;
+    Some(code.module_px())
 }
 
 /// Draws the test card over the whole frame, for `kiosk try panel`.

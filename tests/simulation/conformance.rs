@@ -53,9 +53,8 @@ fn question() -> impl Strategy<Value = Question> {
         Just(Outcome::NotDispensed),
         Just(Outcome::Unknown)
     ];
-    let report = (sale.clone(), claim.clone(), outcome).prop_map(|(sale, claim, outcome)| {
-        Question::Report(sale, api::Report { claim, outcome })
-    });
+    let report = (sale.clone(), claim.clone(), outcome)
+        .prop_map(|(sale, claim, outcome)| Question::Report(sale, api::Report { claim, outcome }));
     let finding = prop_oneof![
         Just(Finding::CameOut),
         Just(Finding::NothingCameOut),
@@ -94,7 +93,9 @@ fn committed(store: &mut dyn Store, now: u64, question: &Question) -> Reply {
 
 fn history(store: &mut dyn Store) -> Vec<(TransactionId, Stands)> {
     let mut lines = Vec::new();
-    store.lines(0, &mut |transaction, stands| lines.push((transaction, stands)));
+    store.lines(0, &mut |transaction, stands| {
+        lines.push((transaction, stands))
+    });
     lines
 }
 
@@ -122,13 +123,17 @@ fn memory_and_sqlite_answer_the_same() {
             now += pause;
             let told = committed(&mut memory, now, question);
             let also = committed(&mut sqlite, now, question);
-            prop_assert_eq!(format!("{:?}", told), format!("{:?}", also), "{:?}", question);
+            prop_assert_eq!(
+                format!("{:?}", told),
+                format!("{:?}", also),
+                "{:?}",
+                question
+            );
         }
         prop_assert_eq!(history(&mut memory), history(&mut sqlite));
         prop_assert_eq!(sorted(memory.payments()), sorted(sqlite.payments()));
-        let held = |store: &mut dyn Store| {
-            sorted(store.sales().iter().map(|sale| format!("{sale:?}")))
-        };
+        let held =
+            |store: &mut dyn Store| sorted(store.sales().iter().map(|sale| format!("{sale:?}")));
         prop_assert_eq!(held(&mut memory), held(&mut sqlite));
         let verified: u64 = memory.payments().iter().map(|payment| payment.2).sum();
         prop_assert_eq!(sqlite.balance(), Some((true, verified)));
@@ -151,7 +156,12 @@ fn sqlite_and_postgres_answer_the_same() {
             now += pause;
             let told = committed(&mut sqlite, now, question);
             let also = postgres.answer(now, question);
-            prop_assert_eq!(format!("{:?}", told), format!("{:?}", also), "{:?}", question);
+            prop_assert_eq!(
+                format!("{:?}", told),
+                format!("{:?}", also),
+                "{:?}",
+                question
+            );
         }
         let lines = history(&mut sqlite);
         let (theirs, verified) = postgres.history();

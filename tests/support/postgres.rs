@@ -43,7 +43,10 @@ impl Cluster {
     /// Where it is.
     pub fn url(&self) -> String {
         let socket = self.dir.path().display().to_string();
-        format!("postgres://merchant@{}/postgres", socket.replace('/', "%2F"))
+        format!(
+            "postgres://merchant@{}/postgres",
+            socket.replace('/', "%2F")
+        )
     }
 
     /// Waits until it answers.

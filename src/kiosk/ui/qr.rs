@@ -20,11 +20,12 @@ pub struct Placed {
 
 /// The code of `text` with the largest modules that fit into the field, quiet zone included.
 ///
-/// Of several such codes it is the one that bears most dirt and still leaves free what lies outside `liked`; if none
-/// does, the smallest. `None` if modules would have to be less than a pixel.
+/// Of two such codes it is the one that bears more dirt, if that still leaves free what lies outside `liked`. Levels above
+/// M are read less often, however clean the glass (`examples/camera.rs`). `None` if modules would have to be less than a
+/// pixel.
 pub fn largest(text: &str, field: Size, liked: Size) -> Option<Placed> {
     // From weak and small to strong and large; a level that cannot hold the text is not among them.
-    let levels = [EcLevel::L, EcLevel::M, EcLevel::Q, EcLevel::H].map(|level| {
+    let levels = [EcLevel::L, EcLevel::M].map(|level| {
         let version = bits::encode_auto(text.as_bytes(), level).ok()?.version();
         Some((level, version.width() as u32 + 2 * QUIET))
     });
@@ -47,6 +48,11 @@ pub fn largest(text: &str, field: Size, liked: Size) -> Option<Placed> {
 }
 
 impl Placed {
+    /// The side of a module in pixels.
+    pub fn module_px(&self) -> u32 {
+        self.module_px
+    }
+
     /// Its side in pixels, quiet zone included.
     pub fn side(&self) -> u32 {
         (self.across + 2 * QUIET) * self.module_px
@@ -86,8 +92,8 @@ mod tests {
 
     #[test]
     fn the_largest_modules_win_and_then_the_strongest_level() {
-        // Level L has 41 modules across, level M 45, level Q 53.
-        for (panel, module_px, across) in [(240, 4, 45), (320, 6, 45), (128, 2, 53)] {
+        // Level L has 41 modules across, level M 45.
+        for (panel, module_px, across) in [(240, 4, 45), (320, 6, 45), (128, 2, 45)] {
             let wide = Size::new(1000, panel);
             let code = largest(REAL, wide, wide).expect("it fits");
             assert_eq!(

@@ -1,6 +1,6 @@
 //! Each screen's rows, in the order in which a customer reads them.
 
-mod pay;
+pub mod pay;
 #[cfg(test)]
 mod tests;
 

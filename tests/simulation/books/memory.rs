@@ -164,7 +164,11 @@ impl Books for MemoryBooks {
             .filter(|booked| booked.order == order);
         let mut on_it: Vec<Booked> = on_it.cloned().collect();
         // As they came.
-        on_it.sort_by_key(|booked| self.lines.iter().position(|line| line.0 == booked.transaction));
+        on_it.sort_by_key(|booked| {
+            self.lines
+                .iter()
+                .position(|line| line.0 == booked.transaction)
+        });
         Ok(on_it)
     }
 
