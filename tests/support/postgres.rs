@@ -65,7 +65,8 @@ impl Cluster {
         let children = fs::read_to_string(children).unwrap_or_default();
         let all = children.split_whitespace().map(str::to_owned);
         let all: Vec<String> = all.chain([id.to_string()]).collect();
-        let _ = Command::new("kill").arg("-KILL").args(all).status();
+        let mut kill = Command::new("kill");
+        let _ = kill.arg("-KILL").args(all).stderr(Stdio::null()).status();
         let _ = self.server.wait();
     }
 

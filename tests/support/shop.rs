@@ -116,6 +116,11 @@ impl Shop {
 
     /// The same with more lines in merchant.toml.
     pub fn open_with(lines: &str) -> Shop {
+        Shop::open_on("sqlite:merchant.db", lines)
+    }
+
+    /// The same with the books somewhere else.
+    pub fn open_on(database: &str, lines: &str) -> Shop {
         let dir = tempfile::tempdir().expect("a directory");
         let write_secret = |name: &str, secret: &str| {
             files::write_secret(&dir.path().join(name), secret).expect("written")
@@ -124,7 +129,7 @@ impl Shop {
         write_secret("token", TOKEN);
         write_secret("console.password", PASSWORD);
         let config = format!(
-            "listen = \"127.0.0.1:0\"\ndatabase = \"sqlite:merchant.db\"\nsign-key-files = [\"sign.key\"]\nmch-id = \"{MCH_ID}\"\n\
+            "listen = \"127.0.0.1:0\"\ndatabase = \"{database}\"\nsign-key-files = [\"sign.key\"]\nmch-id = \"{MCH_ID}\"\n\
              console-password-file = \"console.password\"\n{lines}\n[kiosks]\nkiosk-1 = \"{}\"\nkiosk-2 = \"{}\"\n",
             token_digest(TOKEN),
             token_digest(OTHER_TOKEN)
@@ -132,6 +137,23 @@ impl Shop {
         fs::write(dir.path().join("merchant.toml"), config).expect("written");
         let merchant = serve_merchant(dir.path());
         Shop { dir, merchant }
+    }
+
+    /// Starts one more server of this merchant's, on the same books.
+    pub fn one_more_server(&self) -> Program {
+        serve_merchant(self.dir.path())
+    }
+
+    /// The same where the first keeps its port.
+    pub fn one_more_server_on_a_free_port(&self) -> Program {
+        let file = self.path("merchant.toml");
+        let config = fs::read_to_string(&file).expect("read");
+        let listen = config.lines().next().expect("the listen line");
+        let other = config.replace(listen, "listen = \"127.0.0.1:0\"");
+        fs::write(self.path("other.toml"), other).expect("written");
+        let mut program = Command::new(env!("CARGO_BIN_EXE_merchant"));
+        program.args(["serve", "--config"]);
+        Program::serve(program.arg(self.path("other.toml")))
     }
 
     /// Kills the merchant's server and starts it again, on another port unless it keeps its own.
