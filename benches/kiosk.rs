@@ -17,6 +17,7 @@ use std::{fs, thread};
 
 use network::{Network, Weather};
 use selpay_kiosk::ids::{OrderNo, SaleId};
+use selpay_kiosk::kiosk::board::mipi::changes;
 use selpay_kiosk::kiosk::ui::frame::Frame;
 use selpay_kiosk::kiosk::ui::{self, Look, samples};
 use selpay_kiosk::money::Fen;
@@ -353,19 +354,34 @@ fn costs(when: &str, kiosk: &Child) {
     println!("| while {when}: wake-ups a second, of a core | {wakeups:.1} | | | {percent:.3} % |");
 }
 
-/// What drawing takes, of the time between two calls.
+/// What drawing takes, of the time between two calls, and what finding the changes takes.
 fn pictures() {
     let look = Look::default();
     let mut frame = Frame::new(240, 320);
-    for sample in samples::all(Fen::new(350).expect("an amount")) {
-        if !["amount-typed", "pay", "thank-you"].contains(&sample.name.as_str()) {
-            continue;
-        }
+    let samples = samples::all(Fen::new(350).expect("an amount"));
+    let sample = |name: &str| {
+        let found = samples.iter().find(|sample| sample.name == name);
+        found.expect("there is such a screen")
+    };
+    for name in ["amount-typed", "placing", "pay", "thank-you"] {
         let drawn = (0..200).map(|_| {
             let began = Instant::now();
-            ui::draw(&mut frame, &sample.screen, &look);
+            ui::draw(&mut frame, &sample(name).screen, &look);
             began.elapsed()
         });
-        Times::of(drawn).print(&format!("drawing the screen {}", sample.name), "");
+        Times::of(drawn).print(&format!("drawing the screen {name}"), "");
+    }
+    for [from, to] in [["amount-typed", "placing"], ["placing", "pay"]] {
+        let [old, new] = [from, to].map(|name| {
+            ui::draw(&mut frame, &sample(name).screen, &look);
+            frame.clone()
+        });
+        let found = (0..200).map(|_| {
+            let began = Instant::now();
+            let areas = changes(old.pixels(), new.pixels(), old.width());
+            assert!(!areas.is_empty());
+            began.elapsed()
+        });
+        Times::of(found).print(&format!("finding what changes from {from} to {to}"), "");
     }
 }

@@ -19,16 +19,22 @@ pub fn changes(old: &[Rgb565], new: &[Rgb565], width: u32) -> Vec<Rectangle> {
     let mut closed: Vec<Patch> = Vec::new();
     let mut open: Vec<Patch> = Vec::new();
     for exact in exact(old, new, width) {
-        // What ended above this row never grows again: the next one no longer touches it.
-        let ended = |patch: &Patch| patch.rows.end < exact.rows.start;
-        closed.extend(open.iter().filter(|patch| ended(patch)).cloned());
-        open.retain(|patch| !ended(patch));
-        let nearest = open
-            .iter_mut()
-            .map(|patch| (patch.joined(&exact).cost() - patch.cost(), patch))
-            .min_by_key(|(more, _)| *more);
+        let mut nearest: Option<(u32, usize)> = None;
+        let mut place = 0;
+        while let Some(patch) = open.get(place) {
+            // What ended above this row never grows again: the next one no longer touches it.
+            if patch.rows.end < exact.rows.start {
+                closed.push(open.swap_remove(place));
+                continue;
+            }
+            let more = patch.joined(&exact).cost() - patch.cost();
+            if nearest.is_none_or(|(least, _)| more < least) {
+                nearest = Some((more, place));
+            }
+            place += 1;
+        }
         match nearest {
-            Some((more, patch)) if more <= exact.cost() => *patch = patch.joined(&exact),
+            Some((more, place)) if more <= exact.cost() => open[place] = open[place].joined(&exact),
             _ => open.push(exact),
         }
     }
@@ -91,7 +97,11 @@ struct Patch {
 
 impl Patch {
     fn cost(&self) -> u32 {
-        self.columns.len() as u32 * self.rows.len() as u32 * PIXEL + OVERHEAD
+        let (width, height) = (
+            self.columns.end - self.columns.start,
+            self.rows.end - self.rows.start,
+        );
+        width * height * PIXEL + OVERHEAD
     }
 
     /// The smallest patch that covers both.
