@@ -301,6 +301,24 @@ async fn a_sale_on_the_desk_with_the_phone_beside_it() {
     assert!(desk.text("#takings").await.contains("¥3.50"));
     assert!(desk.text("#balance").await.contains("账目平衡"));
     desk.screenshot("console-2-today").await;
+    let today = desk.client.current_url().await.expect("an address");
+    let order = desk.text("#lines a").await;
+    let field = desk.client.find(Locator::Css("#search")).await;
+    let last_four = &order[order.len() - 4..];
+    let typed = format!("{last_four}{}", char::from(Key::Enter));
+    field
+        .expect("a field")
+        .send_keys(&typed)
+        .await
+        .expect("typed");
+    desk.wait_for(".story").await;
+    assert!(desk.text(".story").await.contains("付款已换得货物"));
+    desk.screenshot("console-4-a-sale").await;
+    desk.client
+        .goto(today.as_str())
+        .await
+        .expect("back to today");
+    desk.wait_for("#lines .status.dispensed").await;
     desk.client
         .set_window_size(390, 844)
         .await

@@ -123,3 +123,58 @@ fn a_review_is_settled_either_way() {
         assert_eq!(shop.the_books_balance()[part], 350, "{finding}");
     }
 }
+
+#[test]
+fn a_sale_is_told_from_its_last_four_and_nothing_from_outside_is_markup() {
+    let shop = Shop::open();
+    let (sale, order) = shop.sale(7);
+    let mut fields = paid(order.as_str(), "T7", "350");
+    fields.insert("attach".to_owned(), "<script>alert(1)</script>".to_owned());
+    assert_eq!(shop.notify(signed(fields)).1, "success");
+    shop.notify(signed(paid(order.as_str(), "T8", "350")));
+    assert_eq!(shop.claim(sale, 1).0, 200);
+    let outcome =
+        json!({ "claim": selpay_kiosk::ids::ClaimId::from_random(1), "outcome": "dispensed" });
+    shop.call("POST", &format!("/v1/sales/{sale}/outcome"), &outcome);
+
+    let mut visitor = Visitor::of(&shop);
+    for path in ["/sales?q=1234", "/sales/1", "/sales.csv", "/refunds.csv"] {
+        assert_eq!(visitor.get(path).0, 303, "{path}: nobody is logged in");
+    }
+    visitor.post("/login", &[("password", PASSWORD)]);
+    let last_four = &order.as_str()[order.as_str().len() - 4..];
+    assert_eq!(
+        visitor.get(&format!("/sales?q={last_four}")).0,
+        303,
+        "the one"
+    );
+    assert_eq!(visitor.get("/sales?q=T8").0, 200, "too short for a name");
+    let (status, page) = visitor.get(&format!("/sales/{sale}"));
+    assert_eq!(status, 200);
+    let told = [
+        "The customer confirmed the amount",
+        "Order number registered:",
+        "Paid ¥3.50",
+        "The payment counts; goods may come out",
+        "The money must go back（paid twice）",
+        "The kiosk claimed it",
+        "It ended: dispensed",
+    ];
+    let places: Vec<_> = told.map(|what| page.find(what)).into_iter().collect();
+    assert!(places.iter().all(Option::is_some), "{places:?}\n{page}");
+    assert!(
+        page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !page.contains("<script"),
+        "what a stranger wrote is text"
+    );
+    let (_, csv) = visitor.get("/refunds.csv");
+    assert!(
+        csv.starts_with("\u{feff}since,transaction,order,yuan,reason,state\n")
+            && csv.contains(&format!(",T8,{order},3.50,duplicate,due\n")),
+        "{csv}"
+    );
+    let (_, csv) = visitor.get("/sales.csv");
+    assert!(
+        csv.contains(&format!("{sale},{order},kiosk-1,3.50,dispensed\n")),
+        "{csv}"
+    );
+}

@@ -127,6 +127,8 @@ impl Config {
             || reserved.contains(&path)
             || path.starts_with("/v1/")
             || path.starts_with("/payments/")
+            || path.starts_with("/sales")
+            || path.ends_with(".csv")
         {
             return Err(wrong(
                 "notify-path",

@@ -12,6 +12,7 @@ pub mod requests;
 mod schema;
 pub mod sql;
 pub mod sqlite;
+pub mod story;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -53,6 +53,7 @@ pub enum Reply {
     Sale(Option<Result<(), SaleStatus>>),
     Paid(Verdict),
     /// `None` where there is no such payment.
+    #[allow(dead_code, reason = "compared as text")]
     Settled(Option<Result<(), Disposition>>),
     Swept,
     /// The database does not answer.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use axum::http::{HeaderMap, header};
 
 use crate::merchant::commands::yuan;
-use crate::merchant::console::time_of_day;
+use crate::merchant::console::{story, time_of_day};
 use crate::merchant::ledger::Time;
 use crate::merchant::store::reports::{Balance, Entry, Line};
 
@@ -36,7 +36,7 @@ impl Language {
         }
     }
 
-    fn say(self, zh: &'static str, en: &'static str) -> &'static str {
+    pub fn say(self, zh: &'static str, en: &'static str) -> &'static str {
         match self {
             Language::Zh => zh,
             Language::En => en,
@@ -56,7 +56,7 @@ pub struct Today {
     /// What these took, in fen.
     pub takings: i64,
     /// The newest sales.
-    pub lines: Vec<Line>,
+    pub lines: Vec<(String, Line)>,
     /// Money that must go back.
     pub refunds: Vec<Entry>,
     /// Payments that need a person.
@@ -109,9 +109,10 @@ pub fn today(language: Language, today: &Today) -> String {
         r#"<header><h1>{title}</h1><form method="post" action="/logout"><button class="quiet">{leave}</button></form></header>
 <main>
 <section class="figures">{takings}{sales}{due}{review}</section>
-<section><h2>{refunds_title}</h2>{refunds}</section>
-<section><h2>{reviews_title}</h2>{reviews}</section>
-<section><h2>{sales_title}</h2>{lines}</section>
+{search}
+<section><h2>{refunds_title} <a href="/refunds.csv">{csv}</a></h2>{refunds}</section>
+<section><h2>{reviews_title} <a href="/reviews.csv">{csv}</a></h2>{reviews}</section>
+<section><h2>{sales_title} <a href="/sales.csv">{csv}</a></h2>{lines}</section>
 </main>
 <footer id="balance" class="{balance_class}">{holds} · {time}</footer>"#,
         title = language.say("今日", "Today"),
@@ -159,7 +160,13 @@ pub fn today(language: Language, today: &Today) -> String {
             language.say("没有待核实的付款", "Nothing to review")
         ),
         sales_title = language.say("今日订单", "Sales today"),
-        lines = lines(language, &today.lines),
+        lines = lines(
+            language,
+            &today.lines,
+            language.say("今天还没有订单", "No sales yet today")
+        ),
+        search = story::search(language, ""),
+        csv = language.say("下载", "CSV"),
         balance_class = if today.balance.holds { "" } else { "alarm" },
         time = time_of_day(today.now),
     );
@@ -226,7 +233,7 @@ fn mark(fen: i64) -> &'static str {
     if fen > 0 { "owed" } else { "" }
 }
 
-fn frame(language: Language, head: &str, body: &str) -> String {
+pub(super) fn frame(language: Language, head: &str, body: &str) -> String {
     format!(
         r#"<!DOCTYPE html>
 <html lang="{lang}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -263,24 +270,23 @@ fn entries(language: Language, id: &str, entries: &[Entry], nothing: &str) -> St
     )
 }
 
-fn lines(language: Language, lines: &[Line]) -> String {
+/// A table of sales, each with its name; or what is said where there is none.
+pub(super) fn lines(language: Language, lines: &[(String, Line)], nothing: &str) -> String {
     if lines.is_empty() {
-        return format!(
-            r#"<p class="nothing">{}</p>"#,
-            language.say("今天还没有订单", "No sales yet today")
-        );
+        return format!(r#"<p class="nothing">{nothing}</p>"#);
     }
     let mut rows = String::new();
-    for line in lines {
+    for (sale, line) in lines {
         let _ = write!(
             rows,
-            r#"<tr><td>{}</td><td class="money">¥{}</td><td><span class="status {status}">{}</span></td><td>{}</td><td class="number">{}</td></tr>"#,
+            r#"<tr><td>{}</td><td class="money">¥{}</td><td><span class="status {status}">{}</span></td><td>{}</td><td><a class="number" href="/sales/{sale}">{}</a></td></tr>"#,
             time_of_day(line.created_at),
             yuan(line.total),
             standing(language, &line.status),
             escape(&line.kiosk),
             escape(&line.order_no),
             status = escape(&line.status),
+            sale = escape(sale),
         );
     }
     format!(
@@ -293,7 +299,7 @@ fn lines(language: Language, lines: &[Line]) -> String {
     )
 }
 
-fn standing(language: Language, status: &str) -> String {
+pub(super) fn standing(language: Language, status: &str) -> String {
     let zh = match status {
         "open" => "等待付款",
         "paid" => "已付款",
@@ -312,7 +318,7 @@ fn standing(language: Language, status: &str) -> String {
     }
 }
 
-fn reason(language: Language, reason: &str) -> String {
+pub(super) fn reason(language: Language, reason: &str) -> String {
     let (zh, en) = match reason {
         "late" => ("关闭后付款", "paid after the close"),
         "duplicate" => ("重复付款", "paid twice"),
@@ -329,7 +335,7 @@ fn reason(language: Language, reason: &str) -> String {
 }
 
 /// Makes text safe inside elements and quoted attributes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -60,6 +60,19 @@ pub struct Line {
     pub order_no: String,
 }
 
+impl Line {
+    /// From the first five columns: began, kiosk, total, status, number.
+    pub fn read(row: &Row) -> Result<Line, Failed> {
+        Ok(Line {
+            created_at: Time(row.int(0)?),
+            kiosk: row.text(1)?.to_owned(),
+            total: row.int(2)?,
+            status: row.text(3)?.to_owned(),
+            order_no: row.text(4)?.to_owned(),
+        })
+    }
+}
+
 const ENTRY: &str = "SELECT b.transaction_id, b.order_no, o.sale, b.total, b.reason, b.since
     FROM books b LEFT JOIN orders o ON o.order_no = b.order_no WHERE b.state = ?1 ORDER BY b.since, b.transaction_id";
 
@@ -128,20 +141,12 @@ pub fn balance(sql: &dyn Sql) -> Result<Balance, Failed> {
     })
 }
 
-/// The sales that began since then, newest first, no more than `most`.
-pub fn sales_since(sql: &dyn Sql, since: Time, most: usize) -> Result<Vec<Line>, Failed> {
+/// The sales that began since then, each with its name, newest first, no more than `most`.
+pub fn sales_since(sql: &dyn Sql, since: Time, most: usize) -> Result<Vec<(String, Line)>, Failed> {
     const SALES: &str = "SELECT created_at, kiosk, total, status,
-        (SELECT order_no FROM orders WHERE orders.sale = sales.sale ORDER BY place DESC LIMIT 1)
+        (SELECT order_no FROM orders WHERE orders.sale = sales.sale ORDER BY place DESC LIMIT 1), sale
         FROM sales WHERE created_at >= ?1 ORDER BY created_at DESC, sale LIMIT ?2";
-    let read = |row: &Row| {
-        Ok(Line {
-            created_at: Time(row.int(0)?),
-            kiosk: row.text(1)?.to_owned(),
-            total: row.int(2)?,
-            status: row.text(3)?.to_owned(),
-            order_no: row.text(4)?.to_owned(),
-        })
-    };
+    let read = |row: &Row| Ok((row.text(5)?.to_owned(), Line::read(row)?));
     let rows = sql.rows(SALES, &[since.0.into(), (most as i64).into()])?;
     rows.iter().map(read).collect()
 }

@@ -1,0 +1,87 @@
+//! Lists as CSV files: for spreadsheets, and for whoever keeps the books elsewhere.
+
+use crate::merchant::commands::yuan;
+use crate::merchant::console::{day, time_of_day};
+use crate::merchant::ledger::Time;
+use crate::merchant::store::reports::{Entry, Line};
+
+/// Payments that are owed or open.
+pub fn entries(entries: &[Entry]) -> Vec<u8> {
+    let rows = entries.iter().map(|entry| {
+        vec![
+            moment(Time(entry.since)),
+            entry.transaction_id.clone(),
+            entry.order_no.clone(),
+            yuan(entry.amount),
+            entry.reason.clone(),
+            entry.state.to_owned(),
+        ]
+    });
+    let head = ["since", "transaction", "order", "yuan", "reason", "state"];
+    file(&head, rows)
+}
+
+/// Sales.
+pub fn sales(sales: &[(String, Line)]) -> Vec<u8> {
+    let rows = sales.iter().map(|(sale, line)| {
+        vec![
+            moment(line.created_at),
+            sale.clone(),
+            line.order_no.clone(),
+            line.kiosk.clone(),
+            yuan(line.total),
+            line.status.clone(),
+        ]
+    });
+    file(&["began", "sale", "order", "kiosk", "yuan", "status"], rows)
+}
+
+/// A moment at +08:00, as spreadsheets know it.
+fn moment(time: Time) -> String {
+    format!("{} {}", day(time), time_of_day(time))
+}
+
+fn file(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
+    // Spreadsheets take a file for UTF-8 only when it says so.
+    let mut writer = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
+    let told = writer.write_record(head).and_then(|()| {
+        for row in rows {
+            writer.write_record(row.iter().map(|cell| harmless(cell)))?;
+        }
+        Ok(())
+    });
+    told.expect("memory takes it, and every row has its columns");
+    writer.into_inner().expect("memory takes it")
+}
+
+/// A cell that no spreadsheet takes for a formula: what strangers sent must not run.
+fn harmless(cell: &str) -> String {
+    match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{cell}"),
+        false => cell.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_becomes_a_formula_or_another_cell() {
+        let entry = Entry {
+            transaction_id: "=HYPERLINK(\"http://evil\")".to_owned(),
+            order_no: "-1,\"x\"\n".to_owned(),
+            sale: None,
+            amount: 350,
+            reason: "late".to_owned(),
+            state: "due",
+            since: 1_795_363_200_000,
+        };
+        let text = String::from_utf8(entries(&[entry])).expect("text");
+        assert_eq!(
+            text,
+            "\u{feff}since,transaction,order,yuan,reason,state\n\
+             2026-11-23 00:00:00,\"'=HYPERLINK(\"\"http://evil\"\")\",\"'-1,\"\"x\"\"\n\",3.50,late,due\n"
+        );
+    }
+}

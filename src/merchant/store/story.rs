@@ -1,0 +1,155 @@
+//! A sale's whole story, as the books hold it: the answer to "I paid and nothing came". Read only.
+
+use crate::merchant::ledger::Time;
+use crate::merchant::store::reports::Line;
+use crate::merchant::store::sql::{Failed, Row, Sql, Value};
+
+/// A sale and everything that happened to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Story {
+    /// Its name.
+    pub sale: String,
+    /// As it stands now; with its newest number.
+    pub line: Line,
+    /// What happened, in order.
+    pub events: Vec<(Time, Event)>,
+    /// Every payment on one of its numbers.
+    pub payments: Vec<Payment>,
+}
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The kiosk began it.
+    Began,
+    /// It got this number.
+    Registered(String),
+    /// The platform told of something that is no payment.
+    NotPaid(String),
+    /// A payment was booked on this number.
+    Notified {
+        /// Its name.
+        transaction: String,
+        /// The number.
+        order_no: String,
+        /// In fen.
+        amount: i64,
+    },
+    /// A payment became this.
+    Became {
+        /// Its name.
+        transaction: String,
+        /// What it is from then on.
+        state: String,
+        /// Why.
+        reason: String,
+    },
+    /// The kiosk was allowed to dispense.
+    Claimed,
+    /// It ended so.
+    Ended(String),
+}
+
+/// A payment as it came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Payment {
+    /// Its name.
+    pub transaction: String,
+    /// The signed message.
+    pub body: Vec<u8>,
+}
+
+const SALE: &str = "SELECT created_at, kiosk, total, status,
+    (SELECT order_no FROM orders WHERE orders.sale = sales.sale ORDER BY place DESC LIMIT 1), claimed_at, ended_at
+    FROM sales WHERE sale = ?1";
+
+/// The story of this sale, if there is such a sale.
+pub fn story(sql: &dyn Sql, sale: &str) -> Result<Option<Story>, Failed> {
+    let Some(row) = sql.rows(SALE, &[sale.into()])?.pop() else {
+        return Ok(None);
+    };
+    let line = Line::read(&row)?;
+    let mut events = vec![(line.created_at, Event::Began)];
+    let mut add = |question: &str, read: &dyn Fn(&Row) -> Result<Event, Failed>| {
+        for row in sql.rows(question, &[sale.into()])? {
+            events.push((Time(row.int(0)?), read(&row)?));
+        }
+        Ok::<_, Failed>(())
+    };
+    add(
+        "SELECT registered_at, order_no FROM orders WHERE sale = ?1 ORDER BY place",
+        &|row| Ok(Event::Registered(row.text(1)?.to_owned())),
+    )?;
+    add(
+        "SELECT a.at, a.what FROM attempts a JOIN orders o ON o.order_no = a.order_no WHERE o.sale = ?1 ORDER BY a.line",
+        &|row| Ok(Event::NotPaid(row.text(1)?.to_owned())),
+    )?;
+    add(
+        "SELECT p.received_at, p.transaction_id, p.order_no, p.total FROM payments p
+         JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY p.received_at, p.transaction_id",
+        &|row| {
+            Ok(Event::Notified {
+                transaction: row.text(1)?.to_owned(),
+                order_no: row.text(2)?.to_owned(),
+                amount: row.int(3)?,
+            })
+        },
+    )?;
+    add(
+        "SELECT d.at, d.transaction_id, d.state, d.reason FROM dispositions d
+         JOIN payments p ON p.transaction_id = d.transaction_id
+         JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY d.line",
+        &|row| {
+            Ok(Event::Became {
+                transaction: row.text(1)?.to_owned(),
+                state: row.text(2)?.to_owned(),
+                reason: row.text(3)?.to_owned(),
+            })
+        },
+    )?;
+    if let Some(at) = row.some_int(5)? {
+        events.push((Time(at), Event::Claimed));
+    }
+    if let Some(at) = row.some_int(6)? {
+        events.push((Time(at), Event::Ended(line.status.clone())));
+    }
+    // What happened in one transaction has one time, and stays in the order of a life.
+    events.sort_by_key(|(at, _)| *at);
+    let bodies = "SELECT p.transaction_id, p.body FROM payments p
+        JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY p.received_at, p.transaction_id";
+    let read = |row: &Row| {
+        let body = match &row.0[1] {
+            Value::Bytes(body) => body.clone(),
+            _ => Vec::new(),
+        };
+        let transaction = row.text(0)?.to_owned();
+        Ok(Payment { transaction, body })
+    };
+    let payments = sql.rows(bodies, &[sale.into()])?;
+    Ok(Some(Story {
+        sale: sale.to_owned(),
+        line,
+        events,
+        payments: payments.iter().map(read).collect::<Result<_, Failed>>()?,
+    }))
+}
+
+/// The most sales that a search finds.
+const MOST_FOUND: i64 = 50;
+
+/// Sales by what a customer can tell: an order number or its end (four characters at least), or the platform's name of a
+/// payment. Each with its name, newest first.
+pub fn find(sql: &dyn Sql, told: &str) -> Result<Vec<(String, Line)>, Failed> {
+    const FOUND: &str = "SELECT s.created_at, s.kiosk, s.total, s.status, o.order_no, s.sale
+        FROM orders o JOIN sales s ON s.sale = o.sale
+        WHERE substr(o.order_no, length(o.order_no) - ?2 + 1) = ?1
+            OR o.order_no = (SELECT order_no FROM payments WHERE transaction_id = ?1)
+        ORDER BY o.registered_at DESC LIMIT ?3";
+    let length = told.chars().count() as i64;
+    if length < 4 {
+        return Ok(Vec::new());
+    }
+    let wanted = [told.into(), length.into(), MOST_FOUND.into()];
+    let read = |row: &Row| Ok((row.text(5)?.to_owned(), Line::read(row)?));
+    sql.rows(FOUND, &wanted)?.iter().map(read).collect()
+}
