@@ -2,7 +2,8 @@
 //!
 //! - [`ledger`]: the rules, pure. [`store`]: the books, in which they are applied.
 //! - [`notify`]: what a notification's body is worth, pure. [`http`]: the shell around all of it, without a decision.
-//! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line. [`config`]: `merchant.toml`.
+//! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line.
+//!   [`tokens`]: what kiosks show who they are with. [`config`]: `merchant.toml`.
 
 pub mod commands;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod ledger;
 mod metrics;
 pub mod notify;
 pub mod store;
+pub mod tokens;
 mod waiters;
 
 use std::future::Future;
@@ -24,6 +26,7 @@ use crate::merchant::console::Sessions;
 use crate::merchant::ledger::Time;
 use crate::merchant::metrics::Metrics;
 use crate::merchant::store::{NotUsable, Store};
+use crate::merchant::tokens::Tokens;
 use crate::merchant::waiters::Waiters;
 
 /// Between two looks for claims that were not made and outcomes that were not told.
@@ -37,6 +40,7 @@ pub struct Merchant {
     waiters: Waiters,
     metrics: Metrics,
     sessions: Sessions,
+    tokens: Tokens,
 }
 
 impl Merchant {
@@ -49,6 +53,7 @@ impl Merchant {
             waiters: Waiters::default(),
             metrics: Metrics::default(),
             sessions: Sessions::default(),
+            tokens: Tokens::default(),
         });
         let hears = Arc::clone(&merchant);
         merchant.store.listen(move |changed| match changed {
@@ -64,14 +69,24 @@ impl Merchant {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
+        // Before anybody is served: a kiosk must not be turned away for a moment.
+        self.learn_tokens().await;
         let sweeper = tokio::spawn(sweep(Arc::clone(&self)));
         let served = http::serve(listener, http::router(self), shutdown).await;
         sweeper.abort();
         served
     }
+
+    /// Learns which tokens were made and revoked. While the books cannot be read, what was known stays known.
+    async fn learn_tokens(&self) {
+        match self.store.read(tokens::all).await {
+            Ok(all) => self.tokens.know(all),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
 }
 
-/// Lets time pass in the books, and tells those who wait.
+/// Lets time pass in the books, tells those who wait, and learns which tokens were made and revoked.
 async fn sweep(merchant: Arc<Merchant>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -83,6 +98,7 @@ async fn sweep(merchant: Arc<Merchant>) {
                 .for_each(|sale| merchant.waiters.wake(sale)),
             Err(error) => tracing::error!("{error}"),
         }
+        merchant.learn_tokens().await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use selpay_kiosk::ids::ClaimId;
-use serde_json::json;
+use serde_json::{Value, json};
 use shop::{Shop, paid, signed};
 
 fn run(program: &str, arguments: &[&str]) -> Output {
@@ -257,4 +257,77 @@ fn a_wrong_path_begins_no_new_books() {
     let settled = shop.command(&["refunds", "--done", "T1"]);
     assert_eq!(settled.status.code(), Some(2));
     assert!(!shop.path("elsewhere.db").exists());
+}
+
+#[test]
+fn a_kiosks_token_is_made_shown_once_and_revoked_beside_a_running_server() {
+    let shop = Shop::open();
+    let run = |arguments: &[&str]| {
+        let output = shop.command(arguments);
+        let told = String::from_utf8(output.stdout).expect("text");
+        (output.status.code(), told.trim().to_owned())
+    };
+    let asks = |token: &str| {
+        shop.call_as(token, "GET", "/v1/sales/unsettled", &Value::Null)
+            .0
+    };
+    let (status, token) = run(&["kiosk", "add", "kiosk-9"]);
+    assert_eq!((status, token.len()), (Some(0), 64), "{token}");
+    shop::eventually("the server knows it", || {
+        (asks(&token) == 200).then_some(())
+    });
+    let (_, second) = run(&["kiosk", "add", "kiosk-9"]);
+    assert_ne!(token, second);
+
+    let (_, told) = run(&["kiosk", "list", "--json"]);
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let kiosks = told.as_array().expect("a list").iter();
+    let kiosks: Vec<_> = kiosks
+        .map(|kiosk| (&kiosk["kiosk"], &kiosk["token"]))
+        .collect();
+    let ours = (&json!("kiosk-9"), &json!("valid"));
+    assert_eq!(kiosks.len(), 4, "two of the file, two that were made");
+    assert_eq!(kiosks[2..], [ours, ours]);
+    assert!(!told.to_string().contains(&token), "it was shown once");
+
+    assert_eq!(run(&["kiosk", "revoke", "kiosk-9"]).0, Some(0));
+    shop::eventually("nobody knows it", || (asks(&token) == 401).then_some(()));
+    assert_eq!(
+        run(&["kiosk", "revoke", "kiosk-9"]).0,
+        Some(1),
+        "none is left"
+    );
+    assert_eq!(
+        run(&["kiosk", "revoke", "kiosk-1"]).0,
+        Some(2),
+        "that is the file's"
+    );
+    assert_eq!(asks(shop::TOKEN), 200);
+}
+
+#[test]
+fn a_backup_is_made_while_the_server_runs_and_never_over_another() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    shop.notify(signed(paid(order.as_str(), "T1", "350")));
+    let copy = shop.path("copy.db");
+    let copy = copy.to_str().expect("a path");
+    let made = shop.command(&["backup", copy]);
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let again = shop.command(&["backup", copy]);
+    assert_eq!(again.status.code(), Some(1), "there is one already");
+    let told = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(told.contains("copy.db: File exists"), "{told}");
+
+    let restored = rusqlite::Connection::open(copy).expect("opened");
+    let count = |what: &str| {
+        restored
+            .query_row(what, [], |row| row.get::<_, i64>(0))
+            .expect("SQL")
+    };
+    assert_eq!(count("SELECT count(*) FROM payments"), 1);
+    assert_eq!(count("SELECT count(*) FROM sales WHERE status = 'paid'"), 1);
+    let mode = std::fs::metadata(copy).expect("a file").permissions();
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(mode.mode() & 0o077, 0, "nobody else may read it");
 }

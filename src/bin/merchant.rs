@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
-use selpay_kiosk::merchant::commands::{self, Books, Refunds, Reviews};
+use selpay_kiosk::merchant::commands::{self, Backup, Books, Kiosk, Refunds, Reviews};
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
 #[derive(Parser)]
@@ -28,6 +28,11 @@ enum Command {
     Reviews(Reviews),
     /// Show where every verified fen is; exit status 1 if the equation does not hold
     Balance(Books),
+    /// Make, revoke and list the kiosks' tokens
+    #[command(subcommand)]
+    Kiosk(Kiosk),
+    /// Copy the books into a new file while the server runs (SQLite)
+    Backup(Backup),
     /// Read a captured message: its fields, what is signed, and whether the signature is right
     Verify {
         /// The message's body
@@ -53,6 +58,8 @@ fn main() -> ExitCode {
             Command::Refunds(arguments) => (commands::refunds(&arguments)?, true),
             Command::Reviews(arguments) => (commands::reviews(&arguments)?, true),
             Command::Balance(books) => commands::balance(&books)?,
+            Command::Kiosk(command) => (commands::kiosk(&command)?, true),
+            Command::Backup(arguments) => (commands::backup(&arguments)?, true),
             Command::Verify {
                 body,
                 sign_key_files,

@@ -10,13 +10,13 @@ use tokio::runtime::Runtime;
 use crate::cli::Failure;
 use crate::files::{self, Unusable};
 use crate::http;
-use crate::ids::TransactionId;
+use crate::ids::{KioskName, TransactionId};
 use crate::merchant::config::Config;
 use crate::merchant::ledger::Finding;
 use crate::merchant::store::reports::{self, Entry};
 use crate::merchant::store::requests;
-use crate::merchant::store::{Address, Beside};
-use crate::merchant::{Merchant, now};
+use crate::merchant::store::{Address, Beside, sqlite};
+use crate::merchant::{Merchant, now, tokens};
 use crate::selpay::sign::{self, SignKey};
 use crate::selpay::xml;
 
@@ -102,10 +102,8 @@ fn settle(config: &Path, transactions: &[TransactionId], finding: Finding) -> Re
     if transactions.is_empty() {
         return Ok(());
     }
-    // Only books that are there already: a wrong path must not begin new ones.
-    drop(books(config)?);
     let database = Config::load(config)?.database;
-    let mut books = Beside::to_write(&database).with_context(|| database.to_string())?;
+    let mut books = books_to_write(config)?;
     for transaction in transactions {
         let settled = books.change(now(), |books| {
             requests::settle(books, *transaction, finding)
@@ -125,6 +123,111 @@ fn settle(config: &Path, transactions: &[TransactionId], finding: Finding) -> Re
         }
     }
     Ok(())
+}
+
+/// `merchant kiosk`: the kiosks' tokens.
+#[derive(Debug, clap::Subcommand)]
+pub enum Kiosk {
+    /// Make a token for a kiosk, and print it: it is shown this once
+    Add(Named),
+    /// Revoke every token that was made for a kiosk
+    Revoke(Named),
+    /// List the tokens that were made, and those of merchant.toml
+    List(Books),
+}
+
+/// A kiosk by its name.
+#[derive(Debug, clap::Args)]
+pub struct Named {
+    /// The kiosk's name
+    name: KioskName,
+    /// merchant.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// `merchant kiosk`: what to print. A running server knows of it within a second.
+pub fn kiosk(command: &Kiosk) -> Result<String, Failure> {
+    match command {
+        Kiosk::Add(Named { name, config }) => {
+            let mut books = books_to_write(config)?;
+            let made = books.write(|sql| tokens::make(sql, *name, now()));
+            Ok(made.map_err(anyhow::Error::from)?)
+        }
+        Kiosk::Revoke(Named { name, config }) => {
+            let configured = Config::load(config)?.kiosks;
+            if configured.names().any(|known| known == *name) {
+                let told = format!(
+                    "take its line out of [kiosks], and restart the server: {name} has its token there"
+                );
+                return Err(Unusable::new(config, told).into());
+            }
+            let mut books = books_to_write(config)?;
+            let revoked = books.write(|sql| tokens::revoke(sql, *name, now()));
+            match revoked.map_err(anyhow::Error::from)? {
+                0 => Err(anyhow!("{name} has no token that was made here").into()),
+                count => Ok(format!("{count} of {name}'s tokens are revoked")),
+            }
+        }
+        Kiosk::List(Books { config, json }) => {
+            let configured = Config::load(config)?.kiosks;
+            let made = books(config)?.read(tokens::all);
+            let made = made.map_err(anyhow::Error::from)?;
+            Ok(list_kiosks(configured.names(), &made, *json))
+        }
+    }
+}
+
+fn list_kiosks(
+    configured: impl Iterator<Item = KioskName>,
+    made: &[tokens::Token],
+    json: bool,
+) -> String {
+    let configured = configured.map(|kiosk| (kiosk, "merchant.toml", None));
+    let made = made.iter().map(|token| {
+        let state = match token.revoked_at {
+            None => "valid",
+            Some(_) => "revoked",
+        };
+        (token.kiosk, state, Some(token.made_at.0))
+    });
+    let all = configured.chain(made);
+    if json {
+        let told = all.map(|(kiosk, token, made_at)| {
+            serde_json::json!({ "kiosk": kiosk, "token": token, "madeAt": made_at })
+        });
+        return serde_json::Value::from_iter(told).to_string();
+    }
+    let lines: Vec<String> = all
+        .map(|(kiosk, token, _)| format!("{:<32}  {token}", kiosk.as_str()))
+        .collect();
+    match lines.is_empty() {
+        true => "no kiosk has a token: merchant kiosk add NAME".to_owned(),
+        false => lines.join("\n"),
+    }
+}
+
+/// `merchant backup`
+#[derive(Debug, clap::Args)]
+pub struct Backup {
+    /// Where to
+    file: PathBuf,
+    /// merchant.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// `merchant backup`: a copy of the books as they stand, while the server runs.
+pub fn backup(Backup { file, config }: &Backup) -> Result<String, Failure> {
+    let database = Config::load(config)?.database;
+    let Address::Sqlite(from) = &database else {
+        let told = "PostgreSQL has its own backups: pg_dump, or pg_basebackup with an archive";
+        return Err(Unusable::new(config, told).into());
+    };
+    // Only books that are there already: a wrong path must not begin new ones.
+    drop(books(config)?);
+    let pages = sqlite::back_up(from, file).with_context(|| file.display().to_string())?;
+    Ok(format!("{} holds the books, {pages} bytes", file.display()))
 }
 
 /// `merchant balance`: the equation, and whether it holds.
@@ -212,6 +315,13 @@ fn books(config: &Path) -> Result<Beside, Failure> {
         }
     }
     Ok(Beside::to_read(&database).with_context(|| database.to_string())?)
+}
+
+/// The same to write in them. Only books that are there already: a wrong path must not begin new ones.
+fn books_to_write(config: &Path) -> Result<Beside, Failure> {
+    drop(books(config)?);
+    let database = Config::load(config)?.database;
+    Ok(Beside::to_write(&database).with_context(|| database.to_string())?)
 }
 
 fn list(entries: &[Entry], json: bool, nothing: &str) -> Result<String, Failure> {

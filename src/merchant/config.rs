@@ -119,6 +119,7 @@ impl Config {
             "/login",
             "/logout",
             "/console.css",
+            "/console.js",
         ];
         let path = raw.notify_path.as_str();
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
@@ -178,6 +179,11 @@ impl Config {
 }
 
 impl Kiosks {
+    /// The names of those that have their token in the file.
+    pub fn names(&self) -> impl Iterator<Item = KioskName> + '_ {
+        self.0.iter().map(|(_, name)| *name)
+    }
+
     /// Whose token this is.
     pub fn of_token(&self, token: &str) -> Option<KioskName> {
         let digest = Sha256::digest(token.as_bytes());

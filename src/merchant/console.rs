@@ -1,4 +1,4 @@
-//! The console: a few pages for the merchant, rendered here, without scripts. Each list can be had as CSV.
+//! The console: a few pages for the merchant, rendered here. Each list can be had as CSV.
 //!
 //! The only thing it changes is what a person alone can know: that money was sent back, that goods came out. Everything
 //! from outside is escaped; without a password file there is no console.
@@ -51,6 +51,15 @@ pub fn routes() -> Router<Arc<Merchant>> {
         .route("/refunds.csv", get(refunds_csv))
         .route("/reviews.csv", get(reviews_csv))
         .route("/payments/{transaction}", get(payment).post(settle))
+        .route(
+            "/console.js",
+            get(async || {
+                (
+                    [(header::CONTENT_TYPE, "text/javascript")],
+                    include_str!("console/console.js"),
+                )
+            }),
+        )
         .route(
             "/console.css",
             get(async || {
@@ -295,7 +304,7 @@ fn html(status: StatusCode, page: String) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         ),
     ];
     (status, headers, page).into_response()

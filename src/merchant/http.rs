@@ -69,7 +69,7 @@ impl FromRequestParts<Arc<Merchant>> for Kiosk {
         merchant: &Arc<Merchant>,
     ) -> Result<Kiosk, Response> {
         token(&parts.headers)
-            .and_then(|token| merchant.config.kiosks.of_token(token))
+            .and_then(|token| merchant.tokens.owner(&merchant.config.kiosks, token))
             .map(Kiosk)
             .ok_or_else(|| {
                 let refusal = Refused::new(

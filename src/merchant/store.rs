@@ -392,7 +392,14 @@ impl Beside {
         now: Time,
         request: impl Fn(&mut dyn Books<Error = Failed>) -> Result<T, Failed>,
     ) -> Result<T, Failed> {
-        let request = |sql: &dyn Sql| request(&mut SqlBooks { sql, now });
+        self.write(|sql| request(&mut SqlBooks { sql, now }))
+    }
+
+    /// The same with bare statements.
+    pub fn write<T>(
+        &mut self,
+        request: impl Fn(&dyn Sql) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
         match self {
             Beside::Sqlite(connection) => {
                 let behavior = rusqlite::TransactionBehavior::Immediate;

@@ -172,7 +172,7 @@ pub fn today(language: Language, today: &Today) -> String {
     );
     frame(
         language,
-        r#"<meta http-equiv="refresh" content="10">"#,
+        r#"<script src="/console.js" defer></script>"#,
         &body,
     )
 }

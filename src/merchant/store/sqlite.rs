@@ -1,5 +1,7 @@
 //! The books in SQLite: one writer with group commit, readers beside it (WAL).
 
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -149,6 +151,32 @@ pub fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// Copies the books as they stand into a new file, beside a running server; its size in bytes. The copy is on disk when
+/// this returns, and nobody else may read it.
+pub fn back_up(from: &Path, to: &Path) -> Result<u64, NotUsable> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)?;
+    let copied = || -> Result<(), NotUsable> {
+        let connection = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(PATIENCE)?;
+        // An empty file is taken for a new one.
+        connection.execute("VACUUM INTO ?1", [&*to.to_string_lossy()])?;
+        file.sync_all()?;
+        Ok(())
+    };
+    copied().inspect_err(|_| {
+        // Half a copy is none. That it cannot be removed is not worse than that it could not be made.
+        let _ = fs::remove_file(to);
+    })?;
+    if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(file.metadata()?.len())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

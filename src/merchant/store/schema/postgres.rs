@@ -1,7 +1,8 @@
 //! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
 
 /// Each entry is applied once, in order, and never edited after a release.
-pub const MIGRATIONS: [&str; 1] = [r#"
+pub const MIGRATIONS: [&str; 2] = [
+    r#"
 CREATE TABLE payments (
     transaction_id  TEXT COLLATE "C" PRIMARY KEY,
     order_no        TEXT COLLATE "C" NOT NULL,
@@ -117,4 +118,15 @@ CREATE TRIGGER dispositions_edges BEFORE INSERT ON dispositions FOR EACH ROW EXE
 CREATE TRIGGER dispositions_stay BEFORE DELETE OR UPDATE ON dispositions
     FOR EACH ROW EXECUTE FUNCTION refuse('dispositions are kept as they are');
 CREATE TRIGGER refused_stay BEFORE DELETE ON refused FOR EACH ROW EXECUTE FUNCTION refuse('what was signed is kept');
-"#];
+"#,
+    r#"
+CREATE TABLE tokens (
+    digest      TEXT COLLATE "C" PRIMARY KEY,
+    kiosk       TEXT COLLATE "C" NOT NULL,
+    made_at     BIGINT NOT NULL,
+    revoked_at  BIGINT
+);
+CREATE TRIGGER tokens_stay BEFORE DELETE ON tokens
+    FOR EACH ROW EXECUTE FUNCTION refuse('tokens are revoked, and kept');
+"#,
+];

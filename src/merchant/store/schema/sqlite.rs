@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 /// Each entry is applied once, in order, and never edited after a release.
-const MIGRATIONS: [&str; 1] = [r#"
+const MIGRATIONS: [&str; 2] = [
+    r#"
 CREATE TABLE sales (
     sale        TEXT PRIMARY KEY,
     kiosk       TEXT NOT NULL,
@@ -112,7 +113,18 @@ CREATE TABLE quarantine (
     body    BLOB NOT NULL,
     at      INTEGER NOT NULL
 ) STRICT;
-"#];
+"#,
+    r#"
+-- What kiosks show who they are with, made by `merchant kiosk add`.
+CREATE TABLE tokens (
+    digest      TEXT PRIMARY KEY,
+    kiosk       TEXT NOT NULL,
+    made_at     INTEGER NOT NULL,
+    revoked_at  INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER tokens_stay BEFORE DELETE ON tokens BEGIN SELECT RAISE(ABORT, 'tokens are revoked, and kept'); END;
+"#,
+];
 
 /// Brings the database to the newest schema.
 pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
