@@ -85,7 +85,7 @@ impl Machine {
             return self.leave(placing.sale, Leaving::TimedOut, turn);
         }
         turn.record(placing.sale.id, Fact::Closing);
-        self.owe(placing.sale.id, Duty::Close, turn);
+        self.give_up(placing.sale.id, turn);
         let what = match why {
             NoReply::NoAnswer => Failure::NoAnswer,
             NoReply::Refused(_) => Failure::Refused,
@@ -100,8 +100,15 @@ impl Machine {
             return self.leave(sale, Leaving::Cancelled, turn);
         }
         turn.record(sale.id, Fact::Closing);
-        self.owe(sale.id, Duty::Close, turn);
+        self.give_up(sale.id, turn);
         State::typing(turn.now)
+    }
+
+    /// A sale that was being closed is not waited for any longer: this customer is told that it is over, and the next may
+    /// come. A second `Closing` in the journal says so: it must not go on after a power cut.
+    fn give_up(&mut self, sale: SaleId, turn: &mut Turn<'_>) {
+        turn.record(sale, Fact::Closing);
+        self.owe(sale, Duty::Close, turn);
     }
 
     pub(super) fn polled(
@@ -169,9 +176,7 @@ impl Machine {
                 State::Leaving(leaving)
             }
             Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
-                // For the second time: this customer is told that it is over, and the next may come.
-                turn.record(leaving.sale.id, Fact::Closing);
-                self.owe(leaving.sale.id, Duty::Close, turn);
+                self.give_up(leaving.sale.id, turn);
                 Telling::sorry(&leaving.sale, Failure::InDoubt, turn.now)
             }
         }

@@ -1264,11 +1264,24 @@ mod after_a_power_cut {
 
     #[test]
     fn a_sale_that_was_given_up_before_the_power_cut_does_not_go_on_before_the_next_customer() {
-        let mut bench = Bench::shows_code().types("C");
+        let mut in_doubt = Bench::shows_code().types("C");
         for _ in 0..4 {
-            bench = bench.closed(GONE).seconds(5);
+            in_doubt = in_doubt.closed(GONE).seconds(5);
         }
-        assert_eq!(bench.told(), Failure::InDoubt);
+        assert_eq!(in_doubt.told(), Failure::InDoubt);
+        // Somebody may have paid it all the same: the platform can notify before it answers.
+        let no_code = Bench::ready().types("3.50#").registered(Ok(()));
+        let no_code = no_code.added(Err(NotAdded::NoAnswer));
+        assert_eq!(no_code.told(), Failure::NoAnswer);
+        let no_patience = Bench::ready().types("3.50#C");
+        assert_eq!(no_patience.screen_name(), "amount");
+        for bench in [in_doubt, no_code, no_patience] {
+            does_not_go_on(&bench);
+        }
+    }
+
+    /// The power goes, and the merchant has heard of a payment.
+    fn does_not_go_on(bench: &Bench) {
         let recorded = bench.history.iter().filter_map(|effect| match effect {
             Effect::Record(record) => Some(*record),
             _ => None,
