@@ -3,6 +3,7 @@
 //! - [`ledger`]: the rules, pure. [`store`]: the books, in which they are applied.
 //! - [`notify`]: what a notification's body is worth, pure. [`http`]: the shell around all of it, without a decision.
 //! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line.
+//!   [`reconcile`]: the platform's bill beside the books.
 //!   [`tokens`]: what kiosks show who they are with. [`config`]: `merchant.toml`.
 
 pub mod commands;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod ledger;
 mod metrics;
 pub mod notify;
+pub mod reconcile;
 pub mod store;
 pub mod tokens;
 mod waiters;

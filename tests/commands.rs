@@ -331,3 +331,75 @@ fn a_backup_is_made_while_the_server_runs_and_never_over_another() {
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(mode.mode() & 0o077, 0, "nobody else may read it");
 }
+
+#[test]
+fn a_bill_is_held_against_the_books_and_what_only_it_knows_goes_back() {
+    let shop = Shop::open();
+    let bill = include_str!("../docs/reconcile/bill.csv");
+    fs::write(shop.path("bill.csv"), bill).expect("written");
+    fs::write(
+        shop.path("map.toml"),
+        include_str!("../docs/reconcile/map.toml"),
+    )
+    .expect("written");
+    let path = |name: &str| shop.path(name).display().to_string();
+    let reconcile = || {
+        let (bill, map, report) = (path("bill.csv"), path("map.toml"), path("report.csv"));
+        let flags = [
+            "reconcile",
+            "--bill",
+            &bill,
+            "--map",
+            &map,
+            "--report",
+            &report,
+        ];
+        let output = shop.command(&flags);
+        (output.status.code(), stdout(&output))
+    };
+    // One of the two payments was notified.
+    let order = "3fa91c027be44d109a55c0ffee123456";
+    let sale = json!({ "sale": "0".repeat(32), "total": 350 });
+    assert_eq!(
+        shop.call("PUT", &format!("/v1/orders/{order}"), &sale).0,
+        201
+    );
+    let known = |transaction: &str| {
+        let mut fields = paid(order, transaction, "350");
+        fields.insert("time_end".to_owned(), "20261123130600".to_owned());
+        shop.notify(signed(fields));
+    };
+    known("7551000001202611230000000001");
+    let (status, told) = reconcile();
+    assert_eq!(status, Some(0), "{told}");
+    assert!(
+        told.contains("only on the bill           1           12.00"),
+        "{told}"
+    );
+    assert_eq!(shop.refund_reasons(), ["bill-only"]);
+    shop.the_books_balance();
+    let report = fs::read_to_string(shop.path("report.csv")).expect("a report");
+    assert!(
+        report.contains("only on the bill,7551000001202611230000000002,0d1e2f3a4b5c46d7889900aabbccddee,12.00,\n"),
+        "{report}"
+    );
+    let (status, told) = reconcile();
+    assert_eq!(status, Some(0));
+    assert!(
+        told.contains("matched                    2           15.50")
+            && told.ends_with("they agree\n"),
+        "{told}"
+    );
+    assert_eq!(shop.refund_reasons(), ["bill-only"], "once");
+    let done = shop.command(&["refunds", "--done", "7551000001202611230000000002"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+
+    // What we believe was paid, and the platform does not know.
+    known("7551000001202611230000000009");
+    let (status, told) = reconcile();
+    assert_eq!(status, Some(1), "{told}");
+    assert!(
+        told.contains("only in the books          1            3.50"),
+        "{told}"
+    );
+}

@@ -127,6 +127,7 @@ const RULES: &[(&str, &[&str])] = &[
             "api",
             "ids",
             "merchant::ledger",
+            "merchant::reconcile",
             "merchant::store",
             "money",
             "sale",

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
-use selpay_kiosk::merchant::commands::{self, Backup, Books, Kiosk, Refunds, Reviews};
+use selpay_kiosk::merchant::commands::{self, Backup, Books, Kiosk, Reconcile, Refunds, Reviews};
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
 #[derive(Parser)]
@@ -31,6 +31,8 @@ enum Command {
     /// Make, revoke and list the kiosks' tokens
     #[command(subcommand)]
     Kiosk(Kiosk),
+    /// Hold the platform's bill against the books; exit status 1 if somebody's are wrong
+    Reconcile(Reconcile),
     /// Copy the books into a new file while the server runs (SQLite)
     Backup(Backup),
     /// Read a captured message: its fields, what is signed, and whether the signature is right
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
             Command::Reviews(arguments) => (commands::reviews(&arguments)?, true),
             Command::Balance(books) => commands::balance(&books)?,
             Command::Kiosk(command) => (commands::kiosk(&command)?, true),
+            Command::Reconcile(arguments) => commands::reconcile(&arguments)?,
             Command::Backup(arguments) => (commands::backup(&arguments)?, true),
             Command::Verify {
                 body,

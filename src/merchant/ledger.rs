@@ -113,6 +113,8 @@ pub enum Reason {
     NotDispensed,
     /// A person decided so.
     Decided,
+    /// Only the platform's bill tells of it: its notification never came.
+    BillOnly,
 }
 
 /// Why a person must look.
@@ -462,6 +464,21 @@ pub fn fall_silent(sale: &Sale, now: Time) -> Option<Vec<Change>> {
     })
 }
 
+/// A payment that only the platform's bill tells of. Its customer has gone: the money goes back, nothing is dispensed.
+/// `true` if it is new; `false` if the books hold it meanwhile.
+pub fn bill(payment: &Payment, known: Option<&Booked>) -> Decision<bool> {
+    match known {
+        Some(_) => Decision::nothing(false),
+        None => Decision {
+            changes: vec![Change::NewPayment {
+                payment: payment.clone(),
+                disposition: Disposition::RefundDue(Reason::BillOnly),
+            }],
+            answer: true,
+        },
+    }
+}
+
 /// What a person has found out, or done, about a payment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -533,7 +550,7 @@ impl Disposition {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::Late,
         Reason::Duplicate,
         Reason::Amount,
@@ -541,6 +558,7 @@ impl Reason {
         Reason::Expired,
         Reason::NotDispensed,
         Reason::Decided,
+        Reason::BillOnly,
     ];
 
     /// The word in the books and in answers.
@@ -553,6 +571,7 @@ impl Reason {
             Reason::Expired => "expired",
             Reason::NotDispensed => "not-dispensed",
             Reason::Decided => "decided",
+            Reason::BillOnly => "bill-only",
         }
     }
 }

@@ -329,6 +329,7 @@ pub(super) fn reason(language: Language, reason: &str) -> String {
         "unknown" => ("不知是否出货", "outcome unknown"),
         "silent" => ("机器失去联系", "kiosk went silent"),
         "decided" => ("核实后退款", "refund decided"),
+        "bill-only" => ("仅账单有记录", "only on the bill"),
         _ => return escape(reason),
     };
     language.say(zh, en).to_owned()

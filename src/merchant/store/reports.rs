@@ -1,8 +1,12 @@
 //! What the books say to people: refunds, reviews, the balance, today's sales. Read only, also beside a running server.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
+use crate::ids::TransactionId;
 use crate::merchant::ledger::Time;
+use crate::merchant::reconcile::Ours;
 use crate::merchant::store::sql::{Failed, Row, Sql};
 
 /// Money that must go back, or a payment that needs a person (CONTRACT.md, `merchant refunds|reviews --json`).
@@ -166,5 +170,20 @@ pub fn sales_by_status(sql: &dyn Sql) -> Result<Vec<(String, i64)>, Failed> {
         &[],
     )?;
     let read = |row: &Row| Ok((row.text(0)?.to_owned(), row.int(1)?));
+    rows.iter().map(read).collect()
+}
+
+/// Every payment in the books: name, amount in fen, and when it was made by the platform's clock.
+pub fn payments(sql: &dyn Sql) -> Result<HashMap<TransactionId, Ours>, Failed> {
+    let rows = sql.rows("SELECT transaction_id, total, time_end FROM payments", &[])?;
+    let read = |row: &Row| {
+        let total = row.int(1)?;
+        let ours = Ours {
+            total: u64::try_from(total)
+                .map_err(|_| Failed::Nonsense(format!("a payment of {total} fen")))?,
+            time_end: row.some_text(2)?.map(str::to_owned),
+        };
+        Ok((row.name(0, TransactionId::new)?, ours))
+    };
     rows.iter().map(read).collect()
 }

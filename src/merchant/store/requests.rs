@@ -80,6 +80,18 @@ pub fn pay<B: Books + ?Sized>(
     Ok(answer)
 }
 
+/// A payment that only the platform's bill tells of. `true` if it is new.
+pub fn bill<B: Books + ?Sized>(
+    books: &mut B,
+    payment: &Payment,
+    row: &[u8],
+) -> Result<bool, B::Error> {
+    let known = books.payment(payment.transaction)?;
+    let Decision { changes, answer } = ledger::bill(payment, known.as_ref());
+    books.make(&changes, row)?;
+    Ok(answer)
+}
+
 /// A kiosk claims its sale; what was paid. `None`: it has no such sale.
 pub fn claim<B: Books + ?Sized>(
     books: &mut B,

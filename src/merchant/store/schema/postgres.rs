@@ -1,7 +1,7 @@
 //! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
 
 /// Each entry is applied once, in order, and never edited after a release.
-pub const MIGRATIONS: [&str; 2] = [
+pub const MIGRATIONS: [&str; 3] = [
     r#"
 CREATE TABLE payments (
     transaction_id  TEXT COLLATE "C" PRIMARY KEY,
@@ -128,5 +128,24 @@ CREATE TABLE tokens (
 );
 CREATE TRIGGER tokens_stay BEFORE DELETE ON tokens
     FOR EACH ROW EXECUTE FUNCTION refuse('tokens are revoked, and kept');
+"#,
+    // What only the platform's bill tells of goes back.
+    r#"
+CREATE OR REPLACE FUNCTION check_disposition() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF coalesce((
+            SELECT state || '/' || reason FROM dispositions
+            WHERE transaction_id = NEW.transaction_id ORDER BY line DESC LIMIT 1), 'new')
+        || '>' || NEW.state NOT IN (
+            'new>waiting', 'new>refund-due',
+            'waiting/>dispensed', 'waiting/>refund-due', 'waiting/>review',
+            'refund-due/unknown-order>waiting',
+            'refund-due/late>refunded', 'refund-due/duplicate>refunded', 'refund-due/amount>refunded',
+            'refund-due/unknown-order>refunded', 'refund-due/expired>refunded', 'refund-due/not-dispensed>refunded',
+            'refund-due/decided>refunded', 'refund-due/bill-only>refunded',
+            'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
+            'review/unknown>dispensed', 'review/unknown>refund-due')
+    THEN RAISE EXCEPTION 'a payment takes only the steps of its life'; END IF;
+    RETURN NEW;
+END $$;
 "#,
 ];

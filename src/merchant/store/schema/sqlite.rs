@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Each entry is applied once, in order, and never edited after a release.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     r#"
 CREATE TABLE sales (
     sale        TEXT PRIMARY KEY,
@@ -123,6 +123,24 @@ CREATE TABLE tokens (
     revoked_at  INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER tokens_stay BEFORE DELETE ON tokens BEGIN SELECT RAISE(ABORT, 'tokens are revoked, and kept'); END;
+"#,
+    // What only the platform's bill tells of goes back.
+    r#"
+DROP TRIGGER dispositions_edges;
+CREATE TRIGGER dispositions_edges BEFORE INSERT ON dispositions
+WHEN coalesce((
+        SELECT state || '/' || reason FROM dispositions
+        WHERE transaction_id = NEW.transaction_id ORDER BY line DESC LIMIT 1), 'new')
+    || '>' || NEW.state NOT IN (
+        'new>waiting', 'new>refund-due',
+        'waiting/>dispensed', 'waiting/>refund-due', 'waiting/>review',
+        'refund-due/unknown-order>waiting',
+        'refund-due/late>refunded', 'refund-due/duplicate>refunded', 'refund-due/amount>refunded',
+        'refund-due/unknown-order>refunded', 'refund-due/expired>refunded', 'refund-due/not-dispensed>refunded',
+        'refund-due/decided>refunded', 'refund-due/bill-only>refunded',
+        'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
+        'review/unknown>dispensed', 'review/unknown>refund-due')
+BEGIN SELECT RAISE(ABORT, 'a payment takes only the steps of its life'); END;
 "#,
 ];
 

@@ -1,0 +1,143 @@
+//! The platform's bill beside our books: pure. Whatever stands on one side only is found, to the fen.
+//!
+//! A payment that is only on the bill was made, and its notification never came: its money must go back. Goods are never
+//! dispensed for it, its customer has long gone.
+
+pub mod bill;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::ids::TransactionId;
+use crate::merchant::reconcile::bill::Entry;
+
+/// A payment as the books hold it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ours {
+    /// What was paid, in fen.
+    pub total: u64,
+    /// `time_end` of its notification, `yyyyMMddHHmmss` at +08:00.
+    pub time_end: Option<String>,
+}
+
+/// What came of the comparison.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// How many payments are on both sides, with the same amount.
+    pub matched: u64,
+    /// Their sum, in fen.
+    pub matched_total: u64,
+    /// Only on the bill.
+    pub bill_only: Vec<Entry>,
+    /// Only in the books, though they lie within the bill's time; in fen.
+    pub ours_only: Vec<(TransactionId, u64)>,
+    /// On both sides with another amount: the bill's entry, and ours in fen.
+    pub differs: Vec<(Entry, u64)>,
+    /// Entries that the bill tells again.
+    pub doubled: Vec<Entry>,
+}
+
+impl Report {
+    /// Whether a person must look: somebody's books are wrong.
+    pub fn is_alarm(&self) -> bool {
+        !self.ours_only.is_empty() || !self.differs.is_empty()
+    }
+}
+
+/// Holds the bill against the books.
+pub fn compare(bill: &[Entry], ours: &HashMap<TransactionId, Ours>) -> Report {
+    let mut report = Report::default();
+    let mut billed = HashSet::with_capacity(bill.len());
+    for entry in bill {
+        if !billed.insert(entry.transaction) {
+            report.doubled.push(entry.clone());
+            continue;
+        }
+        match ours.get(&entry.transaction) {
+            None => report.bill_only.push(entry.clone()),
+            Some(held) if held.total == entry.total => {
+                report.matched += 1;
+                report.matched_total += entry.total;
+            }
+            Some(held) => report.differs.push((entry.clone(), held.total)),
+        }
+    }
+    let times = || bill.iter().map(|entry| entry.time_end.as_str());
+    if let (Some(first), Some(last)) = (times().min(), times().max()) {
+        // Texts of this form sort as the times that they are.
+        let within = |held: &Ours| {
+            let time = held.time_end.as_deref();
+            time.is_some_and(|time| (first..=last).contains(&time))
+        };
+        let missing = ours
+            .iter()
+            .filter(|(name, held)| within(held) && !billed.contains(*name));
+        report
+            .ours_only
+            .extend(missing.map(|(name, held)| (*name, held.total)));
+        report.ours_only.sort();
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::OrderNo;
+
+    fn name(serial: u64) -> TransactionId {
+        TransactionId::new(&format!("T{serial:09}")).expect("a name")
+    }
+
+    fn entry(serial: u64, total: u64) -> Entry {
+        Entry {
+            transaction: name(serial),
+            order: OrderNo::from_random(serial.into()),
+            total,
+            time_end: format!("20261123{:06}", serial % 240_000),
+        }
+    }
+
+    fn held(entry: &Entry) -> (TransactionId, Ours) {
+        let ours = Ours {
+            total: entry.total,
+            time_end: Some(entry.time_end.clone()),
+        };
+        (entry.transaction, ours)
+    }
+
+    #[test]
+    fn what_stands_on_one_side_only_is_found_to_the_fen() {
+        let bill: Vec<Entry> = (0..1000)
+            .map(|serial| entry(serial, 100 + serial))
+            .collect();
+        let mut ours: HashMap<_, _> = bill.iter().map(held).collect();
+        assert_eq!(compare(&bill, &ours).matched, 1000);
+        ours.remove(&name(7));
+        ours.get_mut(&name(8)).expect("held").total += 1;
+        ours.extend([held(&entry(240_500, 5))]);
+        let doubled = [bill.clone(), vec![bill[3].clone()]].concat();
+        let report = compare(&doubled, &ours);
+        assert_eq!(report.bill_only, [bill[7].clone()]);
+        assert_eq!(report.differs, [(bill[8].clone(), 109)]);
+        assert_eq!(report.ours_only, [(name(240_500), 5)]);
+        assert_eq!(report.doubled, [bill[3].clone()]);
+        let all: u64 = bill.iter().map(|entry| entry.total).sum();
+        let apart = bill[7].total + bill[8].total;
+        assert_eq!((report.matched, report.matched_total), (998, all - apart));
+        assert!(report.is_alarm());
+    }
+
+    #[test]
+    fn what_the_bill_is_not_about_is_not_missed_on_it() {
+        let bill: Vec<Entry> = (100..200).map(|serial| entry(serial, 1)).collect();
+        let before_and_after = [entry(99, 1), entry(200, 1)];
+        let ours = bill.iter().chain(&before_and_after).map(held).collect();
+        let report = compare(&bill, &ours);
+        assert_eq!((report.matched, report.is_alarm()), (100, false));
+        assert_eq!(
+            compare(&[], &ours),
+            Report::default(),
+            "an empty bill is about nothing"
+        );
+    }
+}
