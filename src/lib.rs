@@ -8,7 +8,7 @@
 //! | [`selpay`] | the platform's wire formats, pure |
 //! | [`api`] | the merchant's HTTP API as types |
 //! | [`kiosk`] | the device: a pure machine, and adapters for panel, keypad, dispenser, journal and network |
-//! | [`merchant`] | the merchant's server: a pure ledger, the books in SQLite, HTTP, the console |
+//! | [`merchant`] | the merchant's server: a pure ledger, the books in SQLite or PostgreSQL, HTTP, the console |
 //! | [`paysim`] | a stand-in for the platform and the paying customer; shares no codec with [`selpay`] |
 //! | [`demo`] | all three on loopback, the kiosk in the browser |
 //! | [`cli`], [`files`], [`http`], [`random`] | what programs and servers have in common |
