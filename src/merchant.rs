@@ -20,7 +20,7 @@ mod waiters;
 
 use std::future::Future;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::merchant::config::Config;
@@ -30,6 +30,7 @@ use crate::merchant::metrics::Metrics;
 use crate::merchant::store::{NotUsable, Store};
 use crate::merchant::tokens::Tokens;
 use crate::merchant::waiters::Waiters;
+use crate::selpay::sign::SignKey;
 
 /// Between two looks for claims that were not made and outcomes that were not told.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -38,6 +39,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Merchant {
     config: Config,
+    /// Any of them may sign. They are read again without a restart.
+    sign_keys: RwLock<Arc<[SignKey]>>,
     store: Store,
     waiters: Waiters,
     metrics: Metrics,
@@ -50,6 +53,7 @@ impl Merchant {
     pub fn open(config: Config) -> Result<Arc<Merchant>, NotUsable> {
         let store = Store::open(&config.database, config.claim_time)?;
         let merchant = Arc::new(Merchant {
+            sign_keys: RwLock::new(config.sign_keys.clone().into()),
             config,
             store,
             waiters: Waiters::default(),
@@ -77,6 +81,19 @@ impl Merchant {
         let served = http::serve(listener, http::router(self), shutdown).await;
         sweeper.abort();
         served
+    }
+
+    /// Takes these keys for the platform's from now on.
+    pub fn take_keys(&self, keys: Vec<SignKey>) {
+        *self
+            .sign_keys
+            .write()
+            .expect("nobody panics while holding the lock") = keys.into();
+    }
+
+    fn sign_keys(&self) -> Arc<[SignKey]> {
+        let keys = self.sign_keys.read();
+        Arc::clone(&keys.expect("nobody panics while holding the lock"))
     }
 
     /// Learns which tokens were made and revoked. While the books cannot be read, what was known stays known.

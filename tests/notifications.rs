@@ -385,3 +385,51 @@ fn what_was_signed_and_yet_refused_is_kept_whatever_strangers_send() {
     assert_eq!(kept, foreign.as_bytes());
     shop.the_books_balance();
 }
+
+#[test]
+fn keys_are_changed_without_a_restart() {
+    use selpay_kiosk::files;
+    use selpay_kiosk::selpay::sign::{self, SignKey};
+    let shop = Shop::open();
+    let signed_with = |key: &str, transaction: &str| {
+        let mut fields = paid("nobody-knows-it", transaction, "1");
+        let signature = sign::signature(&fields, &SignKey::new(key).expect("a key"));
+        fields.insert("sign".to_owned(), signature);
+        shop::unsigned(&fields)
+    };
+    let is_booked = |transaction: &str| {
+        let refunds = shop.books("refunds");
+        let mut refunds = refunds.as_array().expect("a list").iter();
+        refunds.any(|refund| refund["transactionId"] == transaction)
+    };
+    shop.notify(signed_with("the next key", "T0"));
+    assert!(!is_booked("T0"), "nobody knows that key");
+
+    files::write_secret(&shop.path("next.key"), "the next key").expect("written");
+    let file = shop.path("merchant.toml");
+    let config = std::fs::read_to_string(&file).expect("read");
+    let both = config.replace("[\"sign.key\"]", "[\"sign.key\", \"next.key\"]");
+    std::fs::write(&file, &both).expect("written");
+    shop.merchant.signal("HUP");
+    shop::eventually("the new key counts", || {
+        shop.notify(signed_with("the next key", "T1"));
+        is_booked("T1").then_some(())
+    });
+    shop.notify(signed(paid("nobody-knows-it", "T2", "1")));
+    assert!(is_booked("T2"), "the old one still does");
+
+    // A file that makes no sense changes nothing.
+    std::fs::write(&file, "listen = 1").expect("written");
+    shop.merchant.signal("HUP");
+    std::fs::write(&file, both.replace("\"sign.key\", ", "")).expect("written");
+    shop.merchant.signal("HUP");
+    let mut tries = 0;
+    shop::eventually("the old one counts no more", || {
+        tries += 1;
+        let name = format!("old-{tries}");
+        shop.notify(signed(paid("nobody-knows-it", &name, "1")));
+        (!is_booked(&name)).then_some(())
+    });
+    shop.notify(signed_with("the next key", "T3"));
+    assert!(is_booked("T3"));
+}

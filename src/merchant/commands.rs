@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use tokio::runtime::Runtime;
@@ -22,8 +23,8 @@ use crate::selpay::sign::{self, SignKey};
 use crate::selpay::xml;
 
 /// `merchant serve`: until SIGINT or SIGTERM. Prints where it listens once it is ready.
-pub fn serve(config: &Path) -> Result<(), Failure> {
-    let config = Config::load(config)?;
+pub fn serve(file: &Path) -> Result<(), Failure> {
+    let config = Config::load(file)?;
     let (listen, database) = (config.listen, config.database.to_string());
     let merchant = Merchant::open(config).context(database)?;
     let listener = TcpListener::bind(listen).with_context(|| format!("listen = {listen}"))?;
@@ -31,10 +32,30 @@ pub fn serve(config: &Path) -> Result<(), Failure> {
     Ok(runtime.block_on(async {
         // Who is told that we listen may end us at once: the signals are heard from here on.
         let ended = tokio::spawn(http::asked_to_end());
+        let file = file.to_owned();
+        tokio::spawn(read_keys_again(Arc::clone(&merchant), file));
         tokio::task::yield_now().await;
         println!("listening on {}", listener.local_addr()?);
         merchant.serve(listener, async { drop(ended.await) }).await
     })?)
+}
+
+/// At each SIGHUP the signing keys are read again: a new one counts, and one that was taken out does no more. What cannot be
+/// read changes nothing.
+async fn read_keys_again(merchant: Arc<Merchant>, file: PathBuf) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut asked) = signal(SignalKind::hangup()) else {
+        return tracing::warn!("SIGHUP is not heard: new keys need a restart");
+    };
+    while asked.recv().await.is_some() {
+        match Config::load(&file) {
+            Ok(Config { sign_keys, .. }) => {
+                tracing::info!("{} signing keys count from now on", sign_keys.len());
+                merchant.take_keys(sign_keys);
+            }
+            Err(error) => tracing::error!("the signing keys stay as they are: {error}"),
+        }
+    }
 }
 
 /// Whose books, and how they are told.

@@ -73,13 +73,17 @@ impl Program {
         kill(&mut self.child);
     }
 
+    /// Sends it this signal: `HUP`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let mut kill = Command::new("kill");
+        let sent = kill.arg(format!("-{name}")).arg(id);
+        sent.status().expect("kill is there");
+    }
+
     /// Asks it to end; its exit status.
     pub fn terminate(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .expect("kill is there");
+        self.signal("TERM");
         self.child.wait().expect("waited for").code()
     }
 }

@@ -56,7 +56,7 @@ fn answer(status: StatusCode, success: bool) -> Response {
 async fn receive(merchant: Arc<Merchant>, body: Bytes) -> bool {
     let worth = notify::judge(
         &body,
-        &merchant.config.sign_keys,
+        &merchant.sign_keys(),
         merchant.config.mch_id.as_deref(),
     );
     let word = worth.word();
