@@ -12,6 +12,7 @@ mod network;
 #[path = "../tests/support/shop.rs"]
 mod shop;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -37,14 +38,21 @@ fn main() {
             return child::run(config);
         }
     }
+    if let [first, screen, times] = &arguments[..] {
+        if first == "--draw" {
+            let screen = screen.as_str();
+            return (0..times.parse().expect("a number")).for_each(|_| prepare(screen));
+        }
+    }
     println!("| what | p50 | p99 | worst | beside |\n| --- | --- | --- | --- | --- |");
-    let parts: [(&str, fn()); 6] = [
+    let parts: [(&str, fn()); 7] = [
         ("start", cold_start),
         ("keys", keys),
         ("confirm", confirm),
         ("notification", notification),
         ("rest", rest),
         ("pictures", pictures),
+        ("instructions", instructions),
     ];
     for (name, part) in parts {
         // cargo itself says `--bench`.
@@ -383,5 +391,45 @@ fn pictures() {
             began.elapsed()
         });
         Times::of(found).print(&format!("finding what changes from {from} to {to}"), "");
+    }
+}
+
+/// Draws a screen after the one before it, and finds what has changed: all that is done between a reply and the bus.
+fn prepare(screen: &str) {
+    let look = Look::default();
+    let samples = samples::all(Fen::new(350).expect("an amount"));
+    let place = samples.iter().position(|sample| sample.name == screen);
+    let place = place.expect("there is such a screen");
+    let [old, new] = [place - 1, place].map(|place| {
+        let mut frame = Frame::new(240, 320);
+        ui::draw(&mut frame, &samples[place].screen, &look);
+        frame
+    });
+    assert!(!changes(old.pixels(), new.pixels(), old.width()).is_empty());
+}
+
+/// The same whatever else the machine does: instructions, where valgrind is there to count them.
+fn instructions() {
+    let count = |screen: &str, times: &str| -> Option<u64> {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().ok()?)
+            .args(["--draw", screen, times])
+            .output()
+            .ok()?;
+        let told = String::from_utf8(output.stderr).ok()?;
+        let count = told
+            .lines()
+            .find_map(|line| line.split("Collected : ").nth(1))?;
+        count.trim().parse().ok()
+    };
+    for screen in ["placing", "pay"] {
+        let (Some(few), Some(many)) = (count(screen, "1"), count(screen, "11")) else {
+            return println!("| instructions | | | | valgrind is not there |");
+        };
+        let millions = (many - few) as f64 / 1e7;
+        println!(
+            "| drawing {screen} and the screen before it, and finding what changes | {millions:.2} million instructions | | | |"
+        );
     }
 }
