@@ -418,3 +418,24 @@ fn the_server_ends_cleanly_when_asked_to() {
         "the books are read without a server as well"
     );
 }
+
+#[test]
+fn every_metric_of_the_alert_rules_is_there() {
+    let shop = Shop::open();
+    let (status, page) = shop.call("GET", "/metrics", &Value::Null);
+    assert_eq!(status, 200);
+    let page = page.as_str().expect("text");
+    let rules = include_str!("../packaging/merchant/alerts.yml");
+    let words = rules.split(|letter: char| !(letter.is_ascii_lowercase() || letter == '_'));
+    let metrics: Vec<&str> = words.filter(|word| word.starts_with("selpay_")).collect();
+    assert!(metrics.len() > 5, "{metrics:?}");
+    for metric in metrics {
+        assert!(page.contains(&format!("\n{metric}")), "{metric}");
+    }
+    let labels = rules.split(['{', '}']).skip(1).step_by(2);
+    for label in
+        labels.filter(|label| label.starts_with("state=") || label.starts_with("verdict=\""))
+    {
+        assert!(page.contains(&format!("{{{label}}}")), "{label}");
+    }
+}
