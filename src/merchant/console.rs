@@ -17,9 +17,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use chrono::DateTime;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
 
 use crate::ids::TransactionId;
 use crate::merchant::console::page::Today;
@@ -319,8 +319,9 @@ fn midnight_before(now: Time) -> Time {
 /// The day at +08:00: `2026-11-23`.
 fn day(time: Time) -> String {
     // The books hold no moment that this calendar does not.
-    let moment = DateTime::from_timestamp_millis(time.0).unwrap_or_default();
-    (moment + UTC_OFFSET).date_naive().to_string()
+    let moment = OffsetDateTime::from_unix_timestamp(time.0.div_euclid(1000));
+    let moment = moment.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    (moment + UTC_OFFSET).date().to_string()
 }
 
 /// The time of day at +08:00: `13:05:09`.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono::NaiveDateTime;
 use serde::Deserialize;
+use time::{PrimitiveDateTime, format_description};
 
 use crate::files::{self, Unusable};
 use crate::ids::{OrderNo, TransactionId};
@@ -131,6 +131,8 @@ impl BillMap {
             .iter()
             .map(|(name, value)| Ok((column(name)?, value)));
         let only = only.collect::<Result<Vec<_>, String>>()?;
+        let format = format_description::parse_strftime_borrowed(&self.time_format)
+            .map_err(|error| format!("time-format in the map: {error}"))?;
         let mut entries = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|error| error.to_string())?;
@@ -142,7 +144,7 @@ impl BillMap {
             let wrong = |name: &str, value: &str, what: &str| {
                 format!("line {line}: {name} {value:?} is not {what}")
             };
-            let read_time = NaiveDateTime::parse_from_str(cell(time), &self.time_format);
+            let read_time = PrimitiveDateTime::parse(cell(time), &format);
             entries.push(Entry {
                 transaction: TransactionId::new(cell(transaction)).ok_or_else(|| {
                     wrong(&self.transaction, cell(transaction), "a platform's number")
@@ -152,13 +154,20 @@ impl BillMap {
                 total: fen(cell(amount), self.unit)
                     .ok_or_else(|| wrong(&self.amount, cell(amount), "an amount"))?,
                 time_end: read_time
-                    .map_err(|_| wrong(&self.time, cell(time), "of time-format"))?
-                    .format("%Y%m%d%H%M%S")
-                    .to_string(),
+                    .map(plain)
+                    .map_err(|_| wrong(&self.time, cell(time), "of time-format"))?,
             });
         }
         Ok(entries)
     }
+}
+
+/// A time as the platform's notifications write it.
+fn plain(time: PrimitiveDateTime) -> String {
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.as_hms();
+    let month = u8::from(month);
+    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
 }
 
 /// A cell without what keeps spreadsheets from taking a long number for a number: a leading ` or '.
