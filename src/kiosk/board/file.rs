@@ -410,6 +410,27 @@ mod tests {
         assert!(other_bus.is_ok(), "the first bus is off");
     }
 
+    #[test]
+    fn a_buzzer_and_a_light_take_lines_of_their_own() {
+        let with = |more: &str| parse(&format!("{MIPI}{more}"));
+        let board = with("[buzzer]\npin = 18\n[light]\npin = 23\nactive = \"low\"\n");
+        let board = board.expect("good");
+        let lines = [board.buzzer, board.light].map(|line| line.expect("there"));
+        assert_eq!(
+            lines.map(|line| (line.pin, line.active_low)),
+            [(18, false), (23, true)]
+        );
+        let error = with("[light]\npin = 25\n").expect_err("taken");
+        assert!(
+            error.ends_with("light.pin: BCM 25 is already panel.dc"),
+            "{error}"
+        );
+        assert!(
+            with("[buzzer]\npin = 18\nhz = 440\n").is_err(),
+            "no such field"
+        );
+    }
+
     const PULSE: &str = "[panel]\nkind = \"png\"\nfile = \"panel.png\"\nsize = [240, 320]\n[keypad]\nkind = \"stdin\"\n\
         [dispenser]\nkind = \"pulse\"\npin = 17\nactive = \"low\"\nms = 500\n";
 
