@@ -70,14 +70,21 @@ impl<S: Storage> Journal<S> {
             Err(damaged) => (Segment::damaged(), Err(damaged)),
         };
         let live = records.clone().unwrap_or_default();
-        // What was read may be in memory only, if the kiosk was started again after the disk had refused it. Writing it
-        // once more could tear it; flushing it cannot.
-        let failed = storage.sync().is_err();
+        // What was read may be in memory only, if the kiosk was started again after the disk had refused it. Nothing may be
+        // done on its word before it is flushed. Writing it over itself could tear it; a new file cannot.
+        let segment = match storage.sync() {
+            Err(_) if records.is_ok() => {
+                let (segment, image) = Segment::new(segment.sequence()).image(&live)?;
+                storage.replace(&image)?;
+                segment
+            }
+            Ok(()) | Err(_) => segment,
+        };
         let journal = Journal {
             storage,
             segment,
             live,
-            failed,
+            failed: false,
         };
         Ok((journal, records))
     }
