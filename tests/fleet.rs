@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use cluster::Cluster;
 use selpay_kiosk::ids::{OrderNo, SaleId};
+use selpay_kiosk::merchant::store::{Address, Beside, story};
 use serde_json::{Value, json};
 use shop::{PATIENCE, Program, Shop, TOKEN, call, paid, signed};
 
@@ -41,6 +42,17 @@ fn a_long_poll_on_one_server_wakes_when_the_other_commits() {
             .recv_timeout(Duration::from_secs(2))
             .expect("long before the 25 s are over");
     }
+    let address = Address::Postgres(cluster.url());
+    let mut books = Beside::to_read(&address).expect("opened");
+    let (sale, order) = shop.sale(99);
+    let found = books.read(|sql| story::find(sql, &order.as_str()[28..]));
+    let found = found.expect("PostgreSQL understands");
+    assert!(
+        found.iter().any(|(name, _)| *name == sale.to_string()),
+        "{found:?}"
+    );
+    let told = books.read(|sql| story::story(sql, &found[0].0));
+    assert!(told.expect("it understands").is_some());
     shop.the_books_balance();
 }
 

@@ -214,6 +214,17 @@ impl Runner {
     /// Does what is to be done without waiting for a key. At most one thing that is due begins: keys come between.
     fn turn(&mut self) {
         self.counter.wake();
+        self.work_off();
+        self.counter.refresh();
+        // Keys are heard, and pulses end, while a large picture is on its way: what they want must not wait.
+        while !self.counter.pending.is_empty() {
+            self.work_off();
+            self.counter.refresh();
+        }
+    }
+
+    /// Performs what is pending, in order.
+    fn work_off(&mut self) {
         loop {
             self.counter.attend();
             let Some(effect) = self.counter.pending.pop_front() else {
@@ -230,7 +241,6 @@ impl Runner {
             }
             self.perform(effect);
         }
-        self.counter.refresh();
     }
 
     fn perform(&mut self, effect: Effect) {

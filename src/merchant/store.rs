@@ -76,6 +76,8 @@ impl fmt::Display for Address {
         match self {
             Address::Sqlite(file) => write!(f, "{}", file.display()),
             Address::Postgres(url) => {
+                // A password may also stand behind the question mark.
+                let url = url.split('?').next().unwrap_or_default();
                 let without = url.split_once("://").and_then(|(scheme, rest)| {
                     let (who, place) = rest.split_once('@')?;
                     let user = who.split(':').next()?;

@@ -142,7 +142,7 @@ const MOST_FOUND: i64 = 50;
 pub fn find(sql: &dyn Sql, told: &str) -> Result<Vec<(String, Line)>, Failed> {
     const FOUND: &str = "SELECT s.created_at, s.kiosk, s.total, s.status, o.order_no, s.sale
         FROM orders o JOIN sales s ON s.sale = o.sale
-        WHERE substr(o.order_no, length(o.order_no) - ?2 + 1) = ?1
+        WHERE substr(o.order_no, CAST(length(o.order_no) - CAST(?2 AS BIGINT) + 1 AS INTEGER)) = ?1
             OR o.order_no = (SELECT order_no FROM payments WHERE transaction_id = ?1)
         ORDER BY o.registered_at DESC LIMIT ?3";
     let length = told.chars().count() as i64;
