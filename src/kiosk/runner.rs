@@ -214,12 +214,13 @@ impl Runner {
     /// Does what is to be done without waiting for a key. At most one thing that is due begins: keys come between.
     fn turn(&mut self) {
         self.counter.wake();
-        self.work_off();
-        self.counter.refresh();
-        // Keys are heard, and pulses end, while a large picture is on its way: what they want must not wait.
-        while !self.counter.pending.is_empty() {
+        loop {
             self.work_off();
             self.counter.refresh();
+            // Keys are heard, and pulses end, while a large picture is on its way: what they want must not wait.
+            if self.counter.pending.is_empty() {
+                return;
+            }
         }
     }
 
