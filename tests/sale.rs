@@ -8,6 +8,7 @@ mod tls;
 use serde_json::json;
 use shop::{Shop, deliveries, eventually, order_in, sim};
 use tls::{Certificate, TlsFront};
+use tokio_rustls::rustls::HandshakeKind;
 
 #[test]
 fn the_three_programs_make_a_whole_sale() {
@@ -72,12 +73,23 @@ fn a_sale_through_tls_with_an_authority_of_ones_own() {
     let front = TlsFront::before(&shop.merchant.address, &certificate, &shop.path("ca.pem"));
     let mut kiosk = shop.kiosk_of(&platform, &front.url(), "merchant-ca-file = \"ca.pem\"");
     kiosk.types("3.50#");
-    let order = order_in(&kiosk.code(None));
+    let older = kiosk.code(None);
+    // The key gives the long poll up, and its connection with it: the next one goes on with the same TLS session.
+    kiosk.types("R");
+    let order = order_in(&kiosk.code(Some(&older)));
     sim(&platform, "/sim/pay", &json!({ "orderNo": order }));
     kiosk.logs("screen thank-you");
     assert_eq!(kiosk.pulses().len(), 1);
     assert_eq!(kiosk.ends(), Some(0));
     assert_eq!(shop.the_books_balance()["dispensed"], 350);
+    let handshakes = front.handshakes.lock().expect("nobody panics with it");
+    assert!(
+        handshakes.len() > 1
+            && handshakes[1..]
+                .iter()
+                .all(|kind| *kind == HandshakeKind::Resumed),
+        "{handshakes:?}"
+    );
 }
 
 #[test]

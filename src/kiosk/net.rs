@@ -20,10 +20,10 @@ use std::time::{Duration, SystemTime};
 use ureq::Agent;
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::unversioned::transport::{Connector, RustlsConnector};
+use ureq::unversioned::transport::Connector;
 
 use self::resolver::LoopResolver;
-use self::transport::SocketConnector;
+use self::transport::{SocketConnector, TlsConnector};
 use crate::kiosk::ports::{Awake, Idle, Patience, Socket};
 use crate::kiosk::ready;
 
@@ -49,7 +49,7 @@ fn agent(root_certs: RootCerts) -> Agent {
         .output_buffer_size(BUFFER)
         .tls_config(TlsConfig::builder().root_certs(root_certs).build())
         .build();
-    let connector = SocketConnector.chain(RustlsConnector::default());
+    let connector = SocketConnector.chain(TlsConnector::default());
     Agent::with_parts(config, connector, LoopResolver::default())
 }
 

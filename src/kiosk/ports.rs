@@ -74,7 +74,7 @@ pub trait Display {
 pub trait Signals {
     /// A key was heard.
     fn key(&mut self, now: Instant);
-    /// Another screen shows.
+    /// Another screen shows, or the same with something else on it.
     fn screen(&mut self, now: Instant, screen: &Screen);
     /// Carries sounds and blinking on; when that is to be done next.
     fn go_on(&mut self, now: Instant) -> Option<Instant>;

@@ -4,15 +4,15 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{HandshakeKind, ServerConfig};
 
 /// A certificate's names and the years in which it is valid.
 pub struct Certificate<'a> {
@@ -23,6 +23,8 @@ pub struct Certificate<'a> {
 /// A server that speaks TLS, gone when it is dropped.
 pub struct TlsFront {
     pub port: u16,
+    /// How each connection so far was agreed on, oldest first.
+    pub handshakes: Arc<Mutex<Vec<HandshakeKind>>>,
     _runtime: Runtime,
 }
 
@@ -35,13 +37,20 @@ impl TlsFront {
         let port = listener.local_addr().expect("an address").port();
         let runtime = Runtime::new().expect("a runtime");
         let upstream = upstream.to_owned();
+        let handshakes = Arc::default();
+        let noted = Arc::clone(&handshakes);
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             while let Ok((client, _)) = listener.accept().await {
                 let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
+                let noted: Arc<Mutex<Vec<_>>> = Arc::clone(&noted);
                 tokio::spawn(async move {
                     // A client that does not trust us hangs up here.
                     let mut client = acceptor.accept(client).await?;
+                    noted
+                        .lock()
+                        .expect("nobody panics with it")
+                        .extend(client.get_ref().1.handshake_kind());
                     let mut server = TcpStream::connect(upstream).await?;
                     copy_bidirectional(&mut client, &mut server).await
                 });
@@ -49,6 +58,7 @@ impl TlsFront {
         });
         TlsFront {
             port,
+            handshakes,
             _runtime: runtime,
         }
     }

@@ -4,6 +4,7 @@
 //! never stops a sale.
 
 use core::fmt;
+use core::mem::{self, Discriminant};
 use core::time::Duration;
 use std::io;
 
@@ -60,16 +61,28 @@ pub fn open(
     buzzer: Option<&SignalLine>,
     light: Option<&SignalLine>,
 ) -> io::Result<Box<dyn Signals>> {
-    Ok(Box::new(LineSignals {
-        buzzer: buzzer.map(|line| line.open("buzzer")).transpose()?,
-        light: light.map(|line| line.open("light")).transpose()?,
-    }))
+    Ok(Box::new(LineSignals::new(
+        buzzer.map(|line| line.open("buzzer")).transpose()?,
+        light.map(|line| line.open("light")).transpose()?,
+    )))
 }
 
 /// The buzzer and the light that a board has.
 pub struct LineSignals<P: OutputPin> {
     buzzer: Option<Wave<P>>,
     light: Option<Wave<P>>,
+    /// Which screen they tell of, whatever changes on it.
+    told: Option<Discriminant<Screen>>,
+}
+
+impl<P: OutputPin> LineSignals<P> {
+    fn new(buzzer: Option<Wave<P>>, light: Option<Wave<P>>) -> LineSignals<P> {
+        LineSignals {
+            buzzer,
+            light,
+            told: None,
+        }
+    }
 }
 
 impl<P: OutputPin> Signals for LineSignals<P> {
@@ -81,6 +94,11 @@ impl<P: OutputPin> Signals for LineSignals<P> {
     }
 
     fn screen(&mut self, now: Instant, screen: &Screen) {
+        // Another language, or another second of the countdown, is no news.
+        let told = mem::discriminant(screen);
+        if self.told.replace(told) == Some(told) {
+            return;
+        }
         let sound = match screen {
             Screen::Paid { .. } => Some(PAID),
             Screen::CouldNot { .. } => Some(FAILED),
@@ -225,11 +243,9 @@ mod tests {
 
     fn signals() -> (LineSignals<Line>, Line, Line) {
         let (buzzer, light) = (Line::default(), Line::default());
-        let signals = LineSignals {
-            buzzer: Some(Wave::new(buzzer.clone(), false)),
-            light: Some(Wave::new(light.clone(), false)),
-        };
-        (signals, buzzer, light)
+        let waves = [&buzzer, &light].map(|line| Some(Wave::new(line.clone(), false)));
+        let [of_buzzer, of_light] = waves;
+        (LineSignals::new(of_buzzer, of_light), buzzer, light)
     }
 
     /// Turns the loop only when it was asked to; the line's edges with their times.
@@ -268,6 +284,12 @@ mod tests {
         signals.key(at(0));
         let paid = edges(&mut signals, &buzzer, 1000);
         assert_eq!(paid, [(0, true), (80, false), (140, true), (300, false)]);
+        signals.screen(at(0), &Screen::Paid { total: total() });
+        assert_eq!(
+            edges(&mut signals, &buzzer, 1000),
+            [],
+            "in another language"
+        );
         let failed = Screen::CouldNot {
             what: Failure::Unknown,
             total: total(),

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use scoped_tls_hkt::scoped_thread_local;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, RustlsConnector, Transport,
 };
 use ureq::{Error, Timeout};
 
@@ -169,6 +169,36 @@ fn notice_silence(stream: &TcpStream) -> rustix::io::Result<()> {
     sockopt::set_tcp_keepidle(stream, Duration::from_secs(4))?;
     sockopt::set_tcp_keepintvl(stream, Duration::from_secs(2))?;
     sockopt::set_tcp_keepcnt(stream, 3)
+}
+
+/// TLS by the agent's own settings, in one session for all its connections.
+///
+/// A request has its own deadline at most. ureq would build TLS anew for it, and remember no session.
+#[derive(Debug, Default)]
+pub struct TlsConnector(RustlsConnector);
+
+impl Connector<SocketTransport> for TlsConnector {
+    type Out = <RustlsConnector as Connector<SocketTransport>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<SocketTransport>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let details = ConnectionDetails {
+            request_level: false,
+            uri: details.uri,
+            addrs: details.addrs.clone(),
+            config: details.config,
+            resolver: details.resolver,
+            now: details.now,
+            timeout: details.timeout,
+            current_time: details.current_time.clone(),
+            run_connector: details.run_connector.clone(),
+            register_shutdown: details.register_shutdown.clone(),
+        };
+        self.0.connect(&details, chained)
+    }
 }
 
 /// A connection.
