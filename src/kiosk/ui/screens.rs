@@ -15,7 +15,7 @@ use crate::kiosk::ui::input::Input;
 use crate::kiosk::ui::keys::Keys;
 use crate::kiosk::ui::page::Page;
 use crate::kiosk::ui::sign::Sign;
-use crate::kiosk::ui::text::{Align, Block, Style};
+use crate::kiosk::ui::text::{Align, Block, SMALLEST_PX, Style};
 use crate::kiosk::ui::{keys, theme, words};
 use crate::money::Fen;
 
@@ -276,9 +276,13 @@ fn add_reference(page: &Page<'_>, column: &mut Column, reference: &OrderNo) {
         let row = text(column, label, label_style, 1);
         column.add(row.gap(page.px(6)).spring(1).rank(2));
     } else {
-        let label = Block::fitted(label, label_style, page.px(60), 2);
-        width = width.saturating_sub(label.width() + page.px(12));
-        beside = Some(label);
+        // Three characters of the smallest size, whatever the page; a label that needs more is left out.
+        let room = page.px(60).max(3 * SMALLEST_PX);
+        beside = Some(Block::fitted(label, label_style, room, 2)).filter(|label| label.fits);
+        let aside = beside
+            .as_ref()
+            .map_or(0, |label| label.width() + page.px(12));
+        width = width.saturating_sub(aside);
     }
     let number = in_fours(reference.as_str());
     let number = Block::fitted(&number, page.bold(22, theme::INK), width, 2);

@@ -87,9 +87,9 @@ pub fn doing(doing: Doing) -> (Words, Words) {
 /// What is told beside the code.
 pub fn remark(remark: Remark) -> Words {
     match remark {
-        Remark::NoNewCode => words("换码失败，|此码有效", "No new code, |this one works"),
-        Remark::TooManyCodes => words("不能再换，|此码有效", "No more codes, |this one works"),
-        Remark::Unconnected => words("网络不稳，|正在重连", "Weak network, |reconnecting"),
+        Remark::NoNewCode => words("换码失败 此码有效", "No new code, |this one works"),
+        Remark::TooManyCodes => words("不能再换 此码有效", "No more codes, |this one works"),
+        Remark::Unconnected => words("网络不稳 正在重连", "Weak network, |trying again"),
     }
 }
 

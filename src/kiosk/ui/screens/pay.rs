@@ -47,7 +47,7 @@ pub fn draw(page: &mut Page<'_>, payment: &Payment<'_>) {
             code.draw(page.frame, Point::new(0, free.height as i32 / 2));
         }
         let room = Size::new(
-            free.width.saturating_sub(page.px(8)),
+            free.width.saturating_sub(page.px(4)),
             size.height.saturating_sub(2 * page.px(8)),
         );
         let corner = Point::new(side as i32, page.px(8) as i32);

@@ -14,7 +14,7 @@ use crate::kiosk::ui::{self, Look, samples, scan};
 /// The panels on which nothing may be left out.
 const FULL: [(u32, u32); 4] = [(240, 320), (320, 240), (320, 480), (480, 320)];
 /// The panels that may leave out what matters least.
-const SMALL: [(u32, u32); 2] = [(240, 240), (128, 160)];
+const SMALL: [(u32, u32); 3] = [(240, 240), (128, 160), (160, 128)];
 /// As long as the platform's own.
 const REAL: &str = "https://up.selpay.cn/#/pages/rt/index?appKey=5f53481517b449b0a8c8dbe808d8bf5c&no=3fa91c027be44d109a55c0ffee123456";
 
