@@ -5,8 +5,10 @@ mod shop;
 
 use std::fs;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use selpay_kiosk::ids::ClaimId;
+use selpay_kiosk::merchant::ledger::Time;
 use serde_json::{Value, json};
 use shop::{Shop, paid, signed};
 
@@ -330,6 +332,91 @@ fn a_backup_is_made_while_the_server_runs_and_never_over_another() {
     let mode = std::fs::metadata(copy).expect("a file").permissions();
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(mode.mode() & 0o077, 0, "nobody else may read it");
+}
+
+#[test]
+fn what_happened_since_a_copy_was_made_is_looked_at_when_that_copy_is_put_back() {
+    let mut shop = Shop::open();
+    let path = |shop: &Shop, name: &str| shop.path(name).display().to_string();
+    // One that the copy has, and two that it does not.
+    let (sale, order) = shop.sale(1);
+    shop.notify(signed(paid(order.as_str(), "T1", "350")));
+    let copied = shop.command(&["backup", &path(&shop, "copy.db")]);
+    assert_eq!(copied.status.code(), Some(0), "{copied:?}");
+    // A payment is made by the second.
+    std::thread::sleep(Duration::from_millis(1100));
+    shop.claim(sale, 1);
+    let lost: Vec<_> = [2, 3].map(|random| shop.sale(random).1).to_vec();
+    let made = now_in_china();
+    std::thread::sleep(Duration::from_millis(1100));
+    let notification = |order: &str, transaction: &str| {
+        let mut fields = paid(order, transaction, "350");
+        fields.insert("time_end".to_owned(), made.clone());
+        signed(fields)
+    };
+    assert_eq!(
+        shop.notify(notification(lost[0].as_str(), "T2")).1,
+        "success"
+    );
+
+    shop.merchant.kill();
+    for rest in ["merchant.db-wal", "merchant.db-shm"] {
+        let _ = fs::remove_file(shop.path(rest));
+    }
+    fs::copy(shop.path("copy.db"), shop.path("merchant.db")).expect("put back");
+    let told = shop.command(&["restored"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("1 payments were unsettled"), "{told}");
+    shop.restart_merchant();
+
+    // The platform tells of one more, and the other is on the bill alone.
+    assert_eq!(
+        shop.notify(notification(lost[1].as_str(), "T3")).1,
+        "success"
+    );
+    let day = format!("{}-{}-{}", &made[..4], &made[4..6], &made[6..8]);
+    let time = format!("{}:{}:{}", &made[8..10], &made[10..12], &made[12..]);
+    let bill = format!(
+        "交易时间,平台订单号,商户订单号,订单金额,交易状态\n{day} {time},T2,{},3.50,支付成功\n",
+        lost[0]
+    );
+    fs::write(shop.path("bill.csv"), bill).expect("written");
+    let map = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reconcile/map.toml");
+    shop.command(&[
+        "reconcile",
+        "--bill",
+        &path(&shop, "bill.csv"),
+        "--map",
+        map,
+    ]);
+
+    let reviews = shop.books("reviews");
+    let told: Vec<_> = reviews.as_array().expect("a list").iter().collect();
+    let mut told: Vec<_> = told
+        .iter()
+        .map(|review| (review["transactionId"].as_str(), review["reason"].as_str()))
+        .collect();
+    told.sort();
+    let gap = Some("gap");
+    assert_eq!(
+        told,
+        [(Some("T1"), gap), (Some("T2"), gap), (Some("T3"), gap)]
+    );
+    assert_eq!(shop.the_books_balance()["review"], 3 * 350);
+    let settled = shop.command(&["reviews", "--dispensed", "T2", "--refund", "T3"]);
+    assert_eq!(settled.status.code(), Some(0), "{settled:?}");
+    let balance = shop.the_books_balance();
+    assert_eq!(
+        (&balance["dispensed"], &balance["refundDue"]),
+        (&json!(350), &json!(350))
+    );
+}
+
+/// As the platform writes it.
+fn now_in_china() -> String {
+    let now = std::time::SystemTime::now();
+    let since_1970 = now.duration_since(std::time::UNIX_EPOCH).expect("later");
+    Time(since_1970.as_millis() as i64).stamp()
 }
 
 #[test]

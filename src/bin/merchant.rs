@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
-use selpay_kiosk::merchant::commands::{self, Backup, Books, Kiosk, Reconcile, Refunds, Reviews};
+use selpay_kiosk::merchant::commands::{
+    self, Backup, Books, Kiosk, Reconcile, Refunds, Reviews, Verify,
+};
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
 #[derive(Parser)]
@@ -35,14 +37,10 @@ enum Command {
     Reconcile(Reconcile),
     /// Copy the books into a new file while the server runs (SQLite)
     Backup(Backup),
+    /// Note that the books were put back from a copy: what they cannot know goes to review
+    Restored(ConfigFile),
     /// Read a captured message: its fields, what is signed, and whether the signature is right
-    Verify {
-        /// The message's body
-        body: PathBuf,
-        /// A file with the platform's key; may be given several times
-        #[arg(long = "sign-key-file", value_name = "FILE", required = true)]
-        sign_key_files: Vec<PathBuf>,
-    },
+    Verify(Verify),
 }
 
 #[derive(clap::Args)]
@@ -63,10 +61,8 @@ fn main() -> ExitCode {
             Command::Kiosk(command) => (commands::kiosk(&command)?, true),
             Command::Reconcile(arguments) => commands::reconcile(&arguments)?,
             Command::Backup(arguments) => (commands::backup(&arguments)?, true),
-            Command::Verify {
-                body,
-                sign_key_files,
-            } => commands::verify(&body, &sign_key_files)?,
+            Command::Restored(file) => (commands::restored(&file.config)?, true),
+            Command::Verify(arguments) => commands::verify(&arguments)?,
         };
         writeln!(std::io::stdout(), "{text}")?;
         if good {

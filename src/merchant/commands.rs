@@ -16,6 +16,7 @@ use crate::http;
 use crate::ids::{KioskName, TransactionId};
 use crate::merchant::config::Config;
 use crate::merchant::ledger::Finding;
+use crate::merchant::store::books::SqlBooks;
 use crate::merchant::store::reports;
 use crate::merchant::store::requests;
 use crate::merchant::store::{Address, Beside, sqlite};
@@ -255,6 +256,28 @@ pub fn backup(Backup { file, config }: &Backup) -> Result<String, Failure> {
     Ok(format!("{} holds the books, {pages} bytes", file.display()))
 }
 
+/// `merchant restored`: the books were put back from a copy. What happened since the copy was made they do not know: what
+/// was paid and unsettled then, and what the platform tells of that time, a person must look at.
+pub fn restored(config: &Path) -> Result<String, Failure> {
+    let mut books = books_to_write(config)?;
+    let now = now();
+    let (since, doubted) = books
+        .write(|sql| {
+            let since = reports::last_moment(sql)?;
+            let noted = [since.0.into(), now.0.into()];
+            sql.execute("INSERT INTO gaps (began, ended) VALUES (?1, ?2)", &noted)?;
+            let doubted = requests::put_back(&mut SqlBooks { sql, now })?;
+            Ok((since, doubted))
+        })
+        .map_err(anyhow::Error::from)?;
+    Ok(format!(
+        "these books know nothing from {} to {} (at +08:00): {doubted} payments were unsettled and are to be reviewed; \
+         hold the platform's bill of that time against them (merchant reconcile)",
+        since.stamp(),
+        now.stamp()
+    ))
+}
+
 /// `merchant balance`: the equation, and whether it holds.
 pub fn balance(arguments: &Books) -> Result<(String, bool), Failure> {
     let Books { config, json } = arguments;
@@ -287,11 +310,25 @@ pub fn balance(arguments: &Books) -> Result<(String, bool), Failure> {
     Ok((text, balance.holds))
 }
 
+/// `merchant verify`
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// The message's body
+    body: PathBuf,
+    /// A file with the platform's key; may be given several times
+    #[arg(long = "sign-key-file", value_name = "FILE", required = true)]
+    sign_key_files: Vec<PathBuf>,
+}
+
 /// `merchant verify`: what a captured message says and whether it is signed by one of the keys.
-pub fn verify(body: &Path, key_files: &[impl AsRef<Path>]) -> Result<(String, bool), Failure> {
+pub fn verify(arguments: &Verify) -> Result<(String, bool), Failure> {
+    let Verify {
+        body,
+        sign_key_files: key_files,
+    } = arguments;
     let mut keys = Vec::new();
     for file in key_files {
-        keys.extend(SignKey::new(&files::read_secret(file.as_ref())?));
+        keys.extend(SignKey::new(&files::read_secret(file)?));
     }
     let bytes = std::fs::read(body).map_err(|error| Unusable::new(body, error.to_string()))?;
     let fields = match xml::read(&bytes) {
@@ -311,7 +348,7 @@ pub fn verify(body: &Path, key_files: &[impl AsRef<Path>]) -> Result<(String, bo
         let _ = writeln!(
             text,
             "computed with {}: {}",
-            file.as_ref().display(),
+            file.display(),
             sign::signature(&fields, key)
         );
     }
@@ -322,10 +359,7 @@ pub fn verify(body: &Path, key_files: &[impl AsRef<Path>]) -> Result<(String, bo
     );
     let verdict = sign::verify(&fields, &keys);
     match verdict {
-        Ok(key) => text.push_str(&format!(
-            "verified with {}",
-            key_files[key].as_ref().display()
-        )),
+        Ok(key) => text.push_str(&format!("verified with {}", key_files[key].display())),
         Err(error) => text.push_str(&format!("NOT verified: {error}")),
     }
     Ok((text, verdict.is_ok()))

@@ -9,6 +9,8 @@ mod tests;
 
 use std::time::Duration;
 
+use ::time::{OffsetDateTime, UtcOffset};
+
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
 use crate::money::Fen;
 use crate::planted::{self, Bug};
@@ -18,6 +20,9 @@ use crate::selpay::notification::Payment;
 /// A claimed sale whose kiosk says nothing for so long is put under review.
 pub const SILENCE: Duration = Duration::from_secs(600);
 
+/// For so long the platform repeats a notification that is not answered with `success` (PROTOCOL.md).
+pub const RETRIES_END: Duration = Duration::from_secs(11_040);
+
 /// A moment in the merchant's books: milliseconds since 1970, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Time(pub i64);
@@ -26,6 +31,25 @@ impl Time {
     /// How many whole seconds have passed since then; none if that lies ahead.
     pub fn seconds_since(self, then: Time) -> u64 {
         u64::try_from((self.0 - then.0) / 1000).unwrap_or(0)
+    }
+
+    /// As the platform writes it, by its own clock: `yyyyMMddHHmmss` at +08:00. Such texts sort as the times that they are.
+    pub fn stamp(self) -> String {
+        // The books hold no moment that this calendar does not.
+        let moment = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000));
+        let china = UtcOffset::from_hms(8, 0, 0).unwrap_or(UtcOffset::UTC);
+        let moment = moment
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+            .to_offset(china);
+        let (year, month, day) = moment.to_calendar_date();
+        let (hour, minute, second) = moment.to_hms();
+        let month = u8::from(month);
+        format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
+    }
+
+    /// So much earlier.
+    pub fn before(self, time: Duration) -> Time {
+        Time(self.0.saturating_sub(time.as_millis() as i64))
     }
 
     fn is_past(self, since: Time, patience: Duration) -> bool {
@@ -124,6 +148,28 @@ pub enum Doubt {
     Unknown,
     /// The kiosk claimed and was not heard of again.
     Silent,
+    /// The books were put back from a copy: they do not know what happened to it meanwhile.
+    Gap,
+}
+
+/// A time of which the books know nothing, because they were put back from a copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gap {
+    /// The last moment that the copy knows of.
+    pub began: Time,
+    /// When it was put back.
+    pub ended: Time,
+}
+
+impl Gap {
+    /// Whether this payment, heard of now, was made in that time. One that does not say when it was made was, if the
+    /// platform may still be telling what was made then.
+    fn covers(&self, payment: &Payment, now: Time) -> bool {
+        match &payment.time_end {
+            Some(made) => (self.began.stamp()..=self.ended.stamp()).contains(made),
+            None => !now.is_past(self.ended, RETRIES_END),
+        }
+    }
 }
 
 /// One change to the books.
@@ -212,6 +258,8 @@ pub enum Verdict {
     Known,
     /// Booked, and the money must go back.
     Refund(Reason),
+    /// Booked, and a person must look.
+    Review(Doubt),
     /// A known payment told differently: somebody is wrong, and nothing is changed.
     Contradiction,
 }
@@ -220,15 +268,21 @@ impl Verdict {
     /// Whether the platform is told `success`: it then never notifies about this payment again.
     pub fn is_success(self) -> bool {
         match self {
-            Verdict::Pays(_) | Verdict::Known => true,
+            Verdict::Pays(_) | Verdict::Known | Verdict::Review(_) => true,
             Verdict::Refund(reason) => !matches!(reason, Reason::Amount | Reason::UnknownOrder),
             Verdict::Contradiction => false,
         }
     }
 }
 
-/// A verified payment arrives. `known` is what the books hold of this transaction, `sale` the sale of its number.
-pub fn pay(payment: &Payment, known: Option<&Booked>, sale: Option<&Sale>) -> Decision<Verdict> {
+/// A verified payment arrives. `known` is what the books hold of this transaction, `sale` the sale of its number, and
+/// `gaps` the times of which they know nothing.
+pub fn pay(
+    payment: &Payment,
+    known: Option<&Booked>,
+    sale: Option<&Sale>,
+    (gaps, now): (&[Gap], Time),
+) -> Decision<Verdict> {
     if let Some(known) = known {
         let same = known.order == payment.order && known.total == payment.total;
         return Decision::nothing(if same {
@@ -246,6 +300,13 @@ pub fn pay(payment: &Payment, known: Option<&Booked>, sale: Option<&Sale>) -> De
         answer: Verdict::Refund(reason),
     };
     let Some(sale) = sale else {
+        // Its sale may have been in the books that are lost, and its goods may have come out.
+        if gaps.iter().any(|gap| gap.covers(payment, now)) {
+            return Decision {
+                changes: vec![booked(Disposition::Review(Doubt::Gap))],
+                answer: Verdict::Review(Doubt::Gap),
+            };
+        }
         return refund(Reason::UnknownOrder);
     };
     if payment.total != u64::from(sale.total.get()) && !planted::has(Bug::NoAmountCheck) {
@@ -464,18 +525,67 @@ pub fn fall_silent(sale: &Sale, now: Time) -> Option<Vec<Change>> {
     })
 }
 
-/// A payment that only the platform's bill tells of. Its customer has gone: the money goes back, nothing is dispensed.
-/// `true` if it is new; `false` if the books hold it meanwhile.
-pub fn bill(payment: &Payment, known: Option<&Booked>) -> Decision<bool> {
-    match known {
-        Some(_) => Decision::nothing(false),
-        None => Decision {
-            changes: vec![Change::NewPayment {
-                payment: payment.clone(),
-                disposition: Disposition::RefundDue(Reason::BillOnly),
-            }],
-            answer: true,
-        },
+/// The books were put back from a copy. What this sale, as the copy has it, was paid for may have come out since: a person
+/// must look. What was claimed goes to review as if its kiosk had been silent, so that its report still settles it.
+pub fn put_back(sale: &Sale) -> Vec<Change> {
+    let Some((transaction, _)) = sale.paid else {
+        return Vec::new();
+    };
+    let doubted = |doubt| Change::Disposed {
+        transaction,
+        to: Disposition::Review(doubt),
+    };
+    match (sale.status, sale.disposition) {
+        (SaleStatus::Paid, _) => vec![
+            Change::Status {
+                sale: sale.id,
+                from: SaleStatus::Paid,
+                to: SaleStatus::Expired,
+            },
+            doubted(Doubt::Gap),
+        ],
+        (SaleStatus::Claimed, Some(Disposition::Waiting)) => vec![doubted(Doubt::Silent)],
+        _ => Vec::new(),
+    }
+}
+
+/// What came of a payment that only the platform's bill tells of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Billed {
+    /// The books hold it meanwhile.
+    Known,
+    /// Its sale is open and its notification may still come: nothing is done.
+    Awaited,
+    /// Booked so.
+    Booked(Disposition),
+}
+
+/// A payment that only the platform's bill tells of. Its customer has gone: the money goes back, nothing is dispensed. But
+/// while its notification may still come, and its sale is open, that decides.
+pub fn bill(
+    payment: &Payment,
+    known: Option<&Booked>,
+    sale: Option<&Sale>,
+    (gaps, now): (&[Gap], Time),
+) -> Decision<Billed> {
+    if known.is_some() {
+        return Decision::nothing(Billed::Known);
+    }
+    let is_open = sale.is_some_and(|sale| sale.status == SaleStatus::Open);
+    let may_come = |made: &String| *made >= now.before(RETRIES_END).stamp();
+    if is_open && payment.time_end.as_ref().is_some_and(may_come) {
+        return Decision::nothing(Billed::Awaited);
+    }
+    let disposition = match gaps.iter().any(|gap| gap.covers(payment, now)) {
+        true => Disposition::Review(Doubt::Gap),
+        false => Disposition::RefundDue(Reason::BillOnly),
+    };
+    Decision {
+        changes: vec![Change::NewPayment {
+            payment: payment.clone(),
+            disposition,
+        }],
+        answer: Billed::Booked(disposition),
     }
 }
 
@@ -525,6 +635,7 @@ impl Disposition {
             Disposition::RefundDue(reason) => ("refund-due", reason.as_str()),
             Disposition::Review(Doubt::Unknown) => ("review", "unknown"),
             Disposition::Review(Doubt::Silent) => ("review", "silent"),
+            Disposition::Review(Doubt::Gap) => ("review", "gap"),
         }
     }
 
@@ -536,10 +647,7 @@ impl Disposition {
             Disposition::Dispensed,
             Disposition::Refunded,
         ];
-        let reviews = [
-            Disposition::Review(Doubt::Unknown),
-            Disposition::Review(Doubt::Silent),
-        ];
+        let reviews = [Doubt::Unknown, Doubt::Silent, Doubt::Gap].map(Disposition::Review);
         reasons
             .into_iter()
             .chain(others)

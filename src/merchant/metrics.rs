@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::merchant::store::reports::Balance;
 
 /// What can come of a notification; the label of its counter.
-const VERDICTS: [&str; 12] = [
+const VERDICTS: [&str; 13] = [
     "paid",
     "known",
     "refund",
+    "review",
     "contradiction",
     "not-paid",
     "foreign",

@@ -5,7 +5,7 @@
 
 pub mod bill;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::ids::TransactionId;
 use crate::merchant::reconcile::bill::Entry;
@@ -30,7 +30,7 @@ pub struct Report {
     pub bill_only: Vec<Entry>,
     /// Only in the books, though they lie within the bill's time; in fen.
     pub ours_only: Vec<(TransactionId, u64)>,
-    /// On both sides with another amount: the bill's entry, and ours in fen.
+    /// With another amount than the books have, or than the bill itself has elsewhere: its entry, and the other in fen.
     pub differs: Vec<(Entry, u64)>,
     /// Entries that the bill tells again.
     pub doubled: Vec<Entry>,
@@ -46,11 +46,19 @@ impl Report {
 /// Holds the bill against the books.
 pub fn compare(bill: &[Entry], ours: &HashMap<TransactionId, Ours>) -> Report {
     let mut report = Report::default();
-    let mut billed = HashSet::with_capacity(bill.len());
+    let mut billed = HashMap::with_capacity(bill.len());
     for entry in bill {
-        if !billed.insert(entry.transaction) {
-            report.doubled.push(entry.clone());
-            continue;
+        match billed.insert(entry.transaction, entry.total) {
+            None => {}
+            Some(total) if total == entry.total => {
+                report.doubled.push(entry.clone());
+                continue;
+            }
+            Some(total) => {
+                let held = ours.get(&entry.transaction).map(|held| held.total);
+                report.differs.push((entry.clone(), held.unwrap_or(total)));
+                continue;
+            }
         }
         match ours.get(&entry.transaction) {
             None => report.bill_only.push(entry.clone()),
@@ -70,7 +78,7 @@ pub fn compare(bill: &[Entry], ours: &HashMap<TransactionId, Ours>) -> Report {
         };
         let missing = ours
             .iter()
-            .filter(|(name, held)| within(held) && !billed.contains(*name));
+            .filter(|(name, held)| within(held) && !billed.contains_key(*name));
         report
             .ours_only
             .extend(missing.map(|(name, held)| (*name, held.total)));
@@ -115,10 +123,14 @@ mod tests {
         ours.remove(&name(7));
         ours.get_mut(&name(8)).expect("held").total += 1;
         ours.extend([held(&entry(240_500, 5))]);
-        let doubled = [bill.clone(), vec![bill[3].clone()]].concat();
+        let other_sum = Entry {
+            total: 1,
+            ..bill[5].clone()
+        };
+        let doubled = [bill.clone(), vec![bill[3].clone(), other_sum.clone()]].concat();
         let report = compare(&doubled, &ours);
         assert_eq!(report.bill_only, [bill[7].clone()]);
-        assert_eq!(report.differs, [(bill[8].clone(), 109)]);
+        assert_eq!(report.differs, [(bill[8].clone(), 109), (other_sum, 105)]);
         assert_eq!(report.ours_only, [(name(240_500), 5)]);
         assert_eq!(report.doubled, [bill[3].clone()]);
         let all: u64 = bill.iter().map(|entry| entry.total).sum();

@@ -4,6 +4,7 @@
 //! [`sqlite`] is one file and one writer; [`postgres`] is shared by several servers. Both run the same statements
 //! ([`books`], [`reports`]) through the same small door ([`sql`]).
 
+pub mod bills;
 pub mod books;
 pub mod group_commit;
 pub mod postgres;

@@ -8,10 +8,11 @@ use anyhow::Context;
 use super::{books_to_write, yuan};
 use crate::cli::Failure;
 use crate::files;
+use crate::merchant::ledger::{Billed, Disposition, Doubt};
 use crate::merchant::now;
 use crate::merchant::reconcile::bill::{BillMap, Entry};
 use crate::merchant::reconcile::{Report, compare};
-use crate::merchant::store::{reports, requests};
+use crate::merchant::store::{bills, reports, requests};
 
 /// `merchant reconcile`
 #[derive(Debug, clap::Args)]
@@ -41,17 +42,20 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
     let mut books = books_to_write(&arguments.config)?;
     let ours = books.read(reports::payments).map_err(anyhow::Error::from)?;
     let found = compare(&bill, &ours);
+    let (mut awaited, mut doubted) = (0, 0);
     for some in found.bill_only.chunks(BOOKED_AT_ONCE) {
         let booked = books.change(now(), |books| {
-            for entry in some {
-                requests::bill(books, &entry.payment(), entry.row().as_bytes())?;
-            }
-            Ok(())
+            let book =
+                |entry: &Entry| requests::bill(books, &entry.payment(), entry.row().as_bytes());
+            some.iter().map(book).collect::<Result<Vec<_>, _>>()
         });
-        booked.map_err(anyhow::Error::from)?;
+        let booked = booked.map_err(anyhow::Error::from)?;
+        let count = |wanted| booked.iter().filter(|billed| **billed == wanted).count();
+        awaited += count(Billed::Awaited);
+        doubted += count(Billed::Booked(Disposition::Review(Doubt::Gap)));
     }
+    let report = differences(&found);
     if let Some(file) = &arguments.report {
-        let report = differences(&found);
         files::replace(file, &report).with_context(|| file.display().to_string())?;
     }
     let sum = |totals: &mut dyn Iterator<Item = u64>| yuan(totals.sum::<u64>() as i64);
@@ -86,11 +90,38 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
     for (what, count, total) in lines {
         let _ = writeln!(text, "{what:<18}{count:>10}{total:>16}");
     }
+    if awaited > 0 {
+        let _ = writeln!(
+            text,
+            "{awaited} of those only on the bill wait: their sales are open, and their notifications may still come"
+        );
+    }
+    if doubted > 0 {
+        let _ = writeln!(
+            text,
+            "{doubted} of those only on the bill are of a time that these books do not know (merchant reviews)"
+        );
+    }
     text.push_str(match found.is_alarm() {
         true => "SOMEBODY'S BOOKS ARE WRONG: compare what is only in the books, or differs, with the platform",
         false if found.bill_only.is_empty() => "they agree",
+        false if found.bill_only.len() == awaited + doubted => "everything else agrees",
         false => "what is only on the bill is a refund due now (merchant refunds)",
     });
+    let name = arguments
+        .bill
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let bill = bills::Bill {
+        at: now(),
+        name: name.into_owned(),
+        summary: text.clone(),
+        is_alarm: found.is_alarm(),
+    };
+    books
+        .write(|sql| bills::keep(sql, &bill, &report))
+        .map_err(anyhow::Error::from)?;
     Ok((text, !found.is_alarm()))
 }
 

@@ -328,6 +328,7 @@ pub(super) fn reason(language: Language, reason: &str) -> String {
         "not-dispensed" => ("未出货", "nothing came out"),
         "unknown" => ("不知是否出货", "outcome unknown"),
         "silent" => ("机器失去联系", "kiosk went silent"),
+        "gap" => ("恢复备份后缺失", "missing since a restore"),
         "decided" => ("核实后退款", "refund decided"),
         "bill-only" => ("仅账单有记录", "only on the bill"),
         _ => return escape(reason),

@@ -115,6 +115,10 @@ async fn book(merchant: &Merchant, payment: Payment, body: Bytes) -> bool {
             tracing::warn!("{told} goes back: {}", reason.as_str());
             "refund"
         }
+        Verdict::Review(_) => {
+            tracing::error!("ALARM {told} is of a time that these books do not know");
+            "review"
+        }
         Verdict::Contradiction => {
             tracing::error!("ALARM {told} is known with another number or amount");
             "contradiction"

@@ -59,6 +59,24 @@ fn payment(name: &str, total: u64) -> Payment {
     }
 }
 
+/// In books that miss nothing.
+fn pay(payment: &Payment, known: Option<&Booked>, sale: Option<&Sale>) -> Decision<Verdict> {
+    super::pay(payment, known, sale, (&[], PAID_AT))
+}
+
+/// The time of which the books know nothing: an hour that ends at [`PAID_AT`].
+const GAP: Gap = Gap {
+    began: Time(PAID_AT.0 - 3_600_000),
+    ended: PAID_AT,
+};
+
+fn made_at(made: Time, payment: Payment) -> Payment {
+    Payment {
+        time_end: Some(made.stamp()),
+        ..payment
+    }
+}
+
 fn booked(payment: &Payment, disposition: Disposition) -> Booked {
     Booked {
         transaction: payment.transaction,
@@ -496,6 +514,7 @@ fn every_disposition_has_its_own_words() {
         Disposition::Refunded,
         Disposition::Review(Doubt::Unknown),
         Disposition::Review(Doubt::Silent),
+        Disposition::Review(Doubt::Gap),
     ];
     for disposition in Reason::ALL
         .map(Disposition::RefundDue)
@@ -524,6 +543,7 @@ fn a_person_settles_reviews_and_refunds_once_and_nothing_else() {
     for (from, finding, to) in [
         (review(Doubt::Unknown), Finding::CameOut, Dispensed),
         (review(Doubt::Silent), Finding::CameOut, Dispensed),
+        (review(Doubt::Gap), Finding::CameOut, Dispensed),
         (
             review(Doubt::Unknown),
             Finding::NothingCameOut,
@@ -556,4 +576,91 @@ fn a_person_settles_reviews_and_refunds_once_and_nothing_else() {
     ] {
         assert_eq!(answers(from, finding), Decision::nothing(Err(from)));
     }
+}
+
+#[test]
+fn the_platform_writes_its_times_as_they_are_in_china() {
+    assert_eq!(Time(0).stamp(), "19700101080000");
+    assert_eq!(Time(1_795_363_200_999).stamp(), "20261123000000");
+}
+
+#[test]
+fn a_payment_of_a_time_that_the_books_lost_is_looked_at_and_never_goes_back_by_itself() {
+    let gaps = [GAP];
+    let review = Decision {
+        changes: Vec::new(),
+        answer: Verdict::Review(Doubt::Gap),
+    };
+    let lost = |payment: &Payment, now| super::pay(payment, None, None, (&gaps, now));
+    for made in [GAP.began, PAID_AT] {
+        let payment = made_at(made, payment("T1", 350));
+        let decision = lost(&payment, PAID_AT);
+        assert_eq!(decision.answer, review.answer);
+        assert!(decision.answer.is_success());
+        let disposition = Disposition::Review(Doubt::Gap);
+        let booked = Change::NewPayment {
+            payment,
+            disposition,
+        };
+        assert_eq!(decision.changes, [booked]);
+    }
+    let unknown = Verdict::Refund(Reason::UnknownOrder);
+    for made in [Time(GAP.began.0 - 1000), Time(GAP.ended.0 + 1000)] {
+        let payment = made_at(made, payment("T1", 350));
+        assert_eq!(lost(&payment, PAID_AT).answer, unknown);
+    }
+    // One that does not say when it was made, while the platform may still tell of that time.
+    let (soon, late) = (seconds_later(11_039), seconds_later(11_040));
+    assert_eq!(lost(&payment("T1", 350), soon).answer, review.answer);
+    assert_eq!(lost(&payment("T1", 350), late).answer, unknown);
+    // What the books know needs nobody.
+    let known = sale(SaleStatus::Open);
+    let paid = super::pay(&payment("T1", 350), None, Some(&known), (&gaps, PAID_AT));
+    assert_eq!(paid.answer, Verdict::Pays(known.id));
+}
+
+#[test]
+fn what_was_paid_and_unsettled_in_a_copy_is_looked_at_when_that_is_put_back() {
+    let paid = put_back(&sale(SaleStatus::Paid));
+    let expired = moved(SaleStatus::Paid, SaleStatus::Expired);
+    let gap = disposed(Disposition::Review(Doubt::Gap));
+    assert_eq!(paid, [expired, gap]);
+    let silent = disposed(Disposition::Review(Doubt::Silent));
+    assert_eq!(put_back(&sale(SaleStatus::Claimed)), [silent]);
+    for ended in [
+        SaleStatus::Open,
+        SaleStatus::Closed,
+        SaleStatus::Dispensed,
+        SaleStatus::NotDispensed,
+        SaleStatus::Unknown,
+        SaleStatus::Expired,
+    ] {
+        assert_eq!(put_back(&sale(ended)), [], "{ended}");
+    }
+}
+
+#[test]
+fn what_only_a_bill_tells_of_waits_for_its_notification_then_goes_back() {
+    let told = |made: Time, sale: Option<&Sale>, gaps: &[Gap]| {
+        let payment = made_at(made, payment("T1", 350));
+        bill(&payment, None, sale, (gaps, seconds_later(20_000))).answer
+    };
+    let open = sale(SaleStatus::Open);
+    let back = Billed::Booked(Disposition::RefundDue(Reason::BillOnly));
+    assert_eq!(
+        told(seconds_later(20_000 - 11_040), Some(&open), &[]),
+        Billed::Awaited
+    );
+    assert_eq!(told(seconds_later(20_000 - 11_041), Some(&open), &[]), back);
+    assert_eq!(
+        told(seconds_later(20_000), Some(&sale(SaleStatus::Closed)), &[]),
+        back
+    );
+    assert_eq!(told(seconds_later(20_000), None, &[]), back);
+    let doubted = Billed::Booked(Disposition::Review(Doubt::Gap));
+    assert_eq!(told(PAID_AT, None, &[GAP]), doubted);
+    let payment = payment("T1", 350);
+    let known = booked(&payment, Disposition::Dispensed);
+    let again = bill(&payment, Some(&known), Some(&open), (&[GAP], PAID_AT));
+    assert_eq!(again, Decision::nothing(Billed::Known));
 }

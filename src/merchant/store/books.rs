@@ -1,7 +1,7 @@
 //! The books within one transaction: facts are read from them, changes are made in them.
 
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
-use crate::merchant::ledger::{Booked, Change, Disposition, Sale, Time};
+use crate::merchant::ledger::{Booked, Change, Disposition, Gap, Sale, Time};
 use crate::merchant::store::requests::Books;
 use crate::merchant::store::sql::{Failed, Param, Row, Sql};
 use crate::money::Fen;
@@ -156,6 +156,17 @@ impl Books for SqlBooks<'_> {
              AND (SELECT state FROM books WHERE transaction_id = paid_by) = 'waiting')",
             &[expired.0.into(), silent.0.into()],
         )
+    }
+
+    fn gaps(&self) -> Result<Vec<Gap>, Failed> {
+        let rows = self.sql.rows("SELECT began, ended FROM gaps", &[])?;
+        let read = |row: &Row| {
+            Ok(Gap {
+                began: Time(row.int(0)?),
+                ended: Time(row.int(1)?),
+            })
+        };
+        rows.iter().map(read).collect()
     }
 
     fn make(&mut self, changes: &[Change], body: &[u8]) -> Result<(), Failed> {

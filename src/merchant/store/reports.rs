@@ -173,6 +173,15 @@ pub fn sales_by_status(sql: &dyn Sql) -> Result<Vec<(String, i64)>, Failed> {
     rows.iter().map(read).collect()
 }
 
+/// The last moment of which the books know anything.
+pub fn last_moment(sql: &dyn Sql) -> Result<Time, Failed> {
+    const LAST: &str = "SELECT max(at) FROM (SELECT max(registered_at) AS at FROM orders
+        UNION ALL SELECT max(at) FROM dispositions
+        UNION ALL SELECT max(claimed_at) FROM sales
+        UNION ALL SELECT max(ended_at) FROM sales) AS all_of_them";
+    Ok(Time(sql.row(LAST, &[])?.some_int(0)?.unwrap_or(0)))
+}
+
 /// Every payment in the books: name, amount in fen, and when it was made by the platform's clock.
 pub fn payments(sql: &dyn Sql) -> Result<HashMap<TransactionId, Ours>, Failed> {
     let rows = sql.rows("SELECT transaction_id, total, time_end FROM payments", &[])?;

@@ -5,7 +5,8 @@ use core::time::Duration;
 use crate::api;
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
 use crate::merchant::ledger::{
-    self, Booked, Change, Decision, Disposition, Finding, NotRegistered, Sale, Time, Verdict,
+    self, Billed, Booked, Change, Decision, Disposition, Finding, Gap, NotRegistered, Sale, Time,
+    Verdict,
 };
 use crate::money::Fen;
 use crate::planted::{self, Bug};
@@ -31,6 +32,8 @@ pub trait Books {
     fn live(&self, kiosk: KioskName) -> Result<Vec<Sale>, Self::Error>;
     /// Sales that were paid by `expired` and not claimed, or claimed by `silent` and not heard of since.
     fn overdue(&self, expired: Time, silent: Time) -> Result<Vec<Sale>, Self::Error>;
+    /// Every time of which these books know nothing.
+    fn gaps(&self) -> Result<Vec<Gap>, Self::Error>;
     /// Makes the changes. One that does not find what it was decided on fails, and the whole transaction with it.
     fn make(&mut self, changes: &[Change], body: &[u8]) -> Result<(), Self::Error>;
 }
@@ -75,19 +78,28 @@ pub fn pay<B: Books + ?Sized>(
     if planted::has(Bug::KeyedByOrderNumber) {
         known = books.payments_of(payment.order)?.pop();
     }
-    let Decision { changes, answer } = ledger::pay(payment, known.as_ref(), sale.as_ref());
+    // Only a number that is not there may have been lost.
+    let gaps = match sale {
+        Some(_) => Vec::new(),
+        None => books.gaps()?,
+    };
+    let when = (gaps.as_slice(), books.now());
+    let Decision { changes, answer } = ledger::pay(payment, known.as_ref(), sale.as_ref(), when);
     books.make(&changes, body)?;
     Ok(answer)
 }
 
-/// A payment that only the platform's bill tells of. `true` if it is new.
+/// A payment that only the platform's bill tells of.
 pub fn bill<B: Books + ?Sized>(
     books: &mut B,
     payment: &Payment,
     row: &[u8],
-) -> Result<bool, B::Error> {
+) -> Result<Billed, B::Error> {
     let known = books.payment(payment.transaction)?;
-    let Decision { changes, answer } = ledger::bill(payment, known.as_ref());
+    let sale = books.sale_of(payment.order)?;
+    let (gaps, now) = (books.gaps()?, books.now());
+    let Decision { changes, answer } =
+        ledger::bill(payment, known.as_ref(), sale.as_ref(), (&gaps, now));
     books.make(&changes, row)?;
     Ok(answer)
 }
@@ -146,6 +158,19 @@ pub fn sweep<B: Books + ?Sized>(
         swept.push(sale.id);
     }
     Ok(swept)
+}
+
+/// The books were put back from a copy: what was paid and not settled then may be otherwise by now. How many payments a
+/// person must look at.
+pub fn put_back<B: Books + ?Sized>(books: &mut B) -> Result<usize, B::Error> {
+    let all = Time(i64::MAX);
+    let mut doubted = 0;
+    for sale in books.overdue(all, all)? {
+        let changes = ledger::put_back(&sale);
+        doubted += usize::from(!changes.is_empty());
+        books.make(&changes, &[])?;
+    }
+    Ok(doubted)
 }
 
 /// A person settles a payment. `None`: there is no such payment.

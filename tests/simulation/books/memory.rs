@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use selpay_kiosk::ids::{KioskName, OrderNo, SaleId, TransactionId};
-use selpay_kiosk::merchant::ledger::{Booked, Change, Disposition, Sale, Time};
+use selpay_kiosk::merchant::ledger::{Booked, Change, Disposition, Gap, Sale, Time};
 use selpay_kiosk::merchant::store::requests::Books;
 use selpay_kiosk::merchant::store::sql::Failed;
 use selpay_kiosk::sale::SaleStatus;
@@ -155,6 +155,10 @@ impl Books for MemoryBooks {
 
     fn payment(&self, transaction: TransactionId) -> Result<Option<Booked>, Void> {
         Ok(self.payments.get(&transaction).cloned())
+    }
+
+    fn gaps(&self) -> Result<Vec<Gap>, Void> {
+        Ok(Vec::new())
     }
 
     fn payments_of(&self, order: OrderNo) -> Result<Vec<Booked>, Void> {

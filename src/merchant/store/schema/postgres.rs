@@ -1,7 +1,7 @@
 //! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
 
 /// Each entry is applied once, in order, and never edited after a release.
-pub const MIGRATIONS: [&str; 3] = [
+pub const MIGRATIONS: [&str; 4] = [
     r#"
 CREATE TABLE payments (
     transaction_id  TEXT COLLATE "C" PRIMARY KEY,
@@ -147,5 +147,63 @@ CREATE OR REPLACE FUNCTION check_disposition() RETURNS trigger LANGUAGE plpgsql 
     THEN RAISE EXCEPTION 'a payment takes only the steps of its life'; END IF;
     RETURN NEW;
 END $$;
+"#,
+    // What a fleet needs: times that the books do not know, what people note, who is logged in, which kiosks were heard of.
+    r#"
+CREATE OR REPLACE FUNCTION check_disposition() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF coalesce((
+            SELECT state || '/' || reason FROM dispositions
+            WHERE transaction_id = NEW.transaction_id ORDER BY line DESC LIMIT 1), 'new')
+        || '>' || NEW.state NOT IN (
+            'new>waiting', 'new>refund-due', 'new>review',
+            'waiting/>dispensed', 'waiting/>refund-due', 'waiting/>review',
+            'refund-due/unknown-order>waiting',
+            'refund-due/late>refunded', 'refund-due/duplicate>refunded', 'refund-due/amount>refunded',
+            'refund-due/unknown-order>refunded', 'refund-due/expired>refunded', 'refund-due/not-dispensed>refunded',
+            'refund-due/decided>refunded', 'refund-due/bill-only>refunded',
+            'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
+            'review/unknown>dispensed', 'review/unknown>refund-due',
+            'review/gap>dispensed', 'review/gap>refund-due')
+    THEN RAISE EXCEPTION 'a payment takes only the steps of its life'; END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TABLE gaps (
+    began  BIGINT NOT NULL,
+    ended  BIGINT NOT NULL
+);
+CREATE TRIGGER gaps_stay BEFORE DELETE ON gaps FOR EACH ROW EXECUTE FUNCTION refuse('gaps are kept');
+
+CREATE TABLE notes (
+    line            BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    transaction_id  TEXT COLLATE "C" NOT NULL REFERENCES payments,
+    note            TEXT NOT NULL,
+    at              BIGINT NOT NULL
+);
+CREATE INDEX notes_by_payment ON notes (transaction_id);
+CREATE TRIGGER notes_stay BEFORE DELETE ON notes FOR EACH ROW EXECUTE FUNCTION refuse('notes are kept');
+
+CREATE TABLE logins (
+    digest  TEXT COLLATE "C" PRIMARY KEY,
+    until   BIGINT NOT NULL
+);
+
+CREATE TABLE kiosks (
+    kiosk    TEXT COLLATE "C" PRIMARY KEY,
+    seen_at  BIGINT NOT NULL,
+    version  TEXT NOT NULL,
+    state    TEXT NOT NULL,
+    fault    TEXT NOT NULL,
+    since    BIGINT NOT NULL
+);
+
+CREATE TABLE bills (
+    line     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at       BIGINT NOT NULL,
+    name     TEXT NOT NULL,
+    summary  TEXT NOT NULL,
+    alarm    BIGINT NOT NULL,
+    report   BYTEA NOT NULL
+);
 "#,
 ];

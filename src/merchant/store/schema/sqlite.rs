@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Each entry is applied once, in order, and never edited after a release.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     r#"
 CREATE TABLE sales (
     sale        TEXT PRIMARY KEY,
@@ -141,6 +141,65 @@ WHEN coalesce((
         'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
         'review/unknown>dispensed', 'review/unknown>refund-due')
 BEGIN SELECT RAISE(ABORT, 'a payment takes only the steps of its life'); END;
+"#,
+    // What a fleet needs: times that the books do not know, what people note, who is logged in, which kiosks were heard of.
+    r#"
+DROP TRIGGER dispositions_edges;
+CREATE TRIGGER dispositions_edges BEFORE INSERT ON dispositions
+WHEN coalesce((
+        SELECT state || '/' || reason FROM dispositions
+        WHERE transaction_id = NEW.transaction_id ORDER BY line DESC LIMIT 1), 'new')
+    || '>' || NEW.state NOT IN (
+        'new>waiting', 'new>refund-due', 'new>review',
+        'waiting/>dispensed', 'waiting/>refund-due', 'waiting/>review',
+        'refund-due/unknown-order>waiting',
+        'refund-due/late>refunded', 'refund-due/duplicate>refunded', 'refund-due/amount>refunded',
+        'refund-due/unknown-order>refunded', 'refund-due/expired>refunded', 'refund-due/not-dispensed>refunded',
+        'refund-due/decided>refunded', 'refund-due/bill-only>refunded',
+        'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
+        'review/unknown>dispensed', 'review/unknown>refund-due',
+        'review/gap>dispensed', 'review/gap>refund-due')
+BEGIN SELECT RAISE(ABORT, 'a payment takes only the steps of its life'); END;
+
+CREATE TABLE gaps (
+    began  INTEGER NOT NULL,
+    ended  INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER gaps_stay BEFORE DELETE ON gaps BEGIN SELECT RAISE(ABORT, 'gaps are kept'); END;
+
+-- What a person noted when settling a payment.
+CREATE TABLE notes (
+    line            INTEGER PRIMARY KEY,
+    transaction_id  TEXT NOT NULL REFERENCES payments,
+    note            TEXT NOT NULL,
+    at              INTEGER NOT NULL
+) STRICT;
+CREATE INDEX notes_by_payment ON notes (transaction_id);
+CREATE TRIGGER notes_stay BEFORE DELETE ON notes BEGIN SELECT RAISE(ABORT, 'notes are kept'); END;
+
+CREATE TABLE logins (
+    digest  TEXT PRIMARY KEY,
+    until   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE kiosks (
+    kiosk    TEXT PRIMARY KEY,
+    seen_at  INTEGER NOT NULL,
+    version  TEXT NOT NULL,
+    state    TEXT NOT NULL,
+    fault    TEXT NOT NULL,
+    since    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Bills that were held against these books.
+CREATE TABLE bills (
+    line     INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    summary  TEXT NOT NULL,
+    alarm    INTEGER NOT NULL,
+    report   BLOB NOT NULL
+) STRICT;
 "#,
 ];
 
