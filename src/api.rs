@@ -73,6 +73,16 @@ pub struct Standing {
     pub status: SaleStatus,
 }
 
+/// `POST /v1/heartbeat`: a kiosk that has nothing to ask tells how it is, once a minute and whenever that changes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// `ready`, `selling`, `out-of-service`.
+    pub state: String,
+    /// Why it is out of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
 /// One entry of `GET /v1/sales/unsettled`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -10,8 +10,10 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,9 +26,44 @@ pub const LEAVE_TIME: Duration = Duration::from_secs(2);
 /// How much of a request's head is read, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
+/// Who is at the other end of the connection: in the extensions of every request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// What a connection becomes before HTTP is spoken on it.
+pub trait Secure: Clone + Send + 'static {
+    /// What HTTP is spoken on.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
+
+    /// Agrees with the client, in [`READ_TIME`].
+    fn secure(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// Nothing: HTTP is spoken as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+impl Secure for Plain {
+    type Stream = TcpStream;
+
+    async fn secure(&self, stream: TcpStream) -> io::Result<TcpStream> {
+        Ok(stream)
+    }
+}
+
 /// Serves `router` until `shutdown`, then lets open requests end.
 pub async fn serve(
     listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve_secure(listener, Plain, router, shutdown).await
+}
+
+/// The same over what `secure` makes of each connection.
+pub async fn serve_secure(
+    listener: TcpListener,
+    secure: impl Secure,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -39,8 +76,10 @@ pub async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve_one(stream, router.clone(), stopped.clone()));
+                Ok((stream, from)) => {
+                    let peer = Peer(from.ip().to_canonical());
+                    let served = (secure.clone(), router.clone(), stopped.clone());
+                    connections.spawn(serve_one(stream, peer, served));
                 }
                 Err(error) => {
                     // Out of file descriptors, usually: some will be free in a moment.
@@ -61,14 +100,28 @@ pub async fn serve(
     Ok(())
 }
 
-async fn serve_one(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn serve_one<S: Secure>(
+    stream: TcpStream,
+    peer: Peer,
+    (secure, router, mut stopped): (S, Router, watch::Receiver<bool>),
+) {
     // An answer is one small packet: waiting to fill it only delays it. A socket that refuses is served all the same.
     let _ = stream.set_nodelay(true);
+    let stream = match timeout(READ_TIME, secure.secure(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!("{}: no TLS: {error}", peer.0),
+        Err(_) => return tracing::debug!("{}: no TLS in time", peer.0),
+    };
+    let router = TowerToHyperService::new(router);
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<_>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(READ_TIME)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

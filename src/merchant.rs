@@ -2,7 +2,8 @@
 //!
 //! - [`ledger`]: the rules, pure. [`store`]: the books, in which they are applied.
 //! - [`notify`]: what a notification's body is worth, pure. [`http`]: the shell around all of it, without a decision.
-//! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line.
+//! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line. [`presence`]: which kiosks were
+//!   heard of. [`tls`]: for those without a proxy. [`password`]: the console's.
 //!   [`reconcile`]: the platform's bill beside the books.
 //!   [`tokens`]: what kiosks show who they are with. [`config`]: `merchant.toml`.
 
@@ -13,21 +14,29 @@ pub mod http;
 pub mod ledger;
 mod metrics;
 pub mod notify;
+pub mod password;
+pub mod presence;
 pub mod reconcile;
 pub mod store;
+pub mod tls;
 pub mod tokens;
 mod waiters;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::http::{Plain, serve_secure};
+use crate::ids::KioskName;
 use crate::merchant::config::Config;
-use crate::merchant::console::Sessions;
+use crate::merchant::console::Guesses;
 use crate::merchant::ledger::Time;
 use crate::merchant::metrics::Metrics;
-use crate::merchant::store::{NotUsable, Store};
+use crate::merchant::presence::Presence;
+use crate::merchant::store::{NotUsable, Store, kiosks};
+use crate::merchant::tls::{Certified, Tls};
 use crate::merchant::tokens::Tokens;
 use crate::merchant::waiters::Waiters;
 use crate::selpay::sign::SignKey;
@@ -44,13 +53,15 @@ pub struct Merchant {
     store: Store,
     waiters: Waiters,
     metrics: Metrics,
-    sessions: Sessions,
+    guesses: Guesses,
     tokens: Tokens,
+    presence: Presence,
+    tls: Option<Tls>,
 }
 
 impl Merchant {
-    /// Opens the books.
-    pub fn open(config: Config) -> Result<Arc<Merchant>, NotUsable> {
+    /// Opens the books. Speaks TLS if it has a certificate.
+    pub fn open(config: Config, certified: Option<Certified>) -> Result<Arc<Merchant>, NotUsable> {
         let store = Store::open(&config.database, config.claim_time)?;
         let merchant = Arc::new(Merchant {
             sign_keys: RwLock::new(config.sign_keys.clone().into()),
@@ -58,8 +69,10 @@ impl Merchant {
             store,
             waiters: Waiters::default(),
             metrics: Metrics::default(),
-            sessions: Sessions::default(),
+            guesses: Guesses::default(),
             tokens: Tokens::default(),
+            presence: Presence::default(),
+            tls: certified.map(Tls::new),
         });
         let hears = Arc::clone(&merchant);
         merchant.store.listen(move |changed| match changed {
@@ -77,9 +90,20 @@ impl Merchant {
     ) -> std::io::Result<()> {
         // Before anybody is served: a kiosk must not be turned away for a moment.
         self.learn_tokens().await;
-        let sweeper = tokio::spawn(sweep(Arc::clone(&self)));
-        let served = http::serve(listener, http::router(self), shutdown).await;
-        sweeper.abort();
+        match self.store.read(kiosks::all).await {
+            Ok(seen) => self.presence.know(seen),
+            Err(error) => tracing::error!("{error}"),
+        }
+        let background = [
+            tokio::spawn(sweep(Arc::clone(&self))),
+            tokio::spawn(note_kiosks(Arc::clone(&self))),
+        ];
+        let (tls, router) = (self.tls.clone(), http::router(self));
+        let served = match tls {
+            Some(tls) => serve_secure(listener, tls, router, shutdown).await,
+            None => serve_secure(listener, Plain, router, shutdown).await,
+        };
+        background.iter().for_each(|task| task.abort());
         served
     }
 
@@ -89,6 +113,19 @@ impl Merchant {
             .sign_keys
             .write()
             .expect("nobody panics while holding the lock") = keys.into();
+    }
+
+    /// Takes this certificate for every connection from now on.
+    pub fn take_certificate(&self, certified: Certified) {
+        if let Some(tls) = &self.tls {
+            tls.take(certified);
+        }
+    }
+
+    /// Every kiosk that has a token.
+    fn known_kiosks(&self) -> BTreeSet<KioskName> {
+        let configured = self.config.kiosks.names();
+        configured.chain(self.tokens.names()).collect()
     }
 
     fn sign_keys(&self) -> Arc<[SignKey]> {
@@ -118,6 +155,22 @@ async fn sweep(merchant: Arc<Merchant>) {
             Err(error) => tracing::error!("{error}"),
         }
         merchant.learn_tokens().await;
+    }
+}
+
+/// Writes down which kiosks were heard of, many at once.
+async fn note_kiosks(merchant: Arc<Merchant>) {
+    /// So many in one transaction: notifications must not wait behind more.
+    const AT_ONCE: usize = 500;
+    let mut ticks = tokio::time::interval(presence::NOTE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for some in merchant.presence.news().chunks(AT_ONCE) {
+            if let Err(error) = merchant.store.note_kiosks(some.to_vec()).await {
+                tracing::warn!("{error}");
+            }
+        }
     }
 }
 

@@ -87,7 +87,11 @@ fn a_refund_is_noted_with_two_clicks_and_only_by_a_form_of_ours() {
         "a refund is no review"
     );
 
-    let sent = [("token", token.as_str()), ("finding", "money-sent")];
+    let sent = [
+        ("token", token.as_str()),
+        ("finding", "money-sent"),
+        ("note", " by hand, <b>receipt 7</b> "),
+    ];
     assert_eq!(visitor.post("/payments/T1", &sent), 303);
     assert_eq!(visitor.post("/payments/T1", &sent), 303, "clicked twice");
     assert_eq!(shop.the_books_balance()["refunded"], 350);
@@ -138,7 +142,12 @@ fn a_sale_is_told_from_its_last_four_and_nothing_from_outside_is_markup() {
     shop.call("POST", &format!("/v1/sales/{sale}/outcome"), &outcome);
 
     let mut visitor = Visitor::of(&shop);
-    for path in ["/sales?q=1234", "/sales/1", "/sales.csv", "/refunds.csv"] {
+    for path in [
+        "/sales?q=1234",
+        "/sales/1",
+        "/sales/list.csv",
+        "/refunds/list.csv",
+    ] {
         assert_eq!(visitor.get(path).0, 303, "{path}: nobody is logged in");
     }
     visitor.post("/login", &[("password", PASSWORD)]);
@@ -166,15 +175,176 @@ fn a_sale_is_told_from_its_last_four_and_nothing_from_outside_is_markup() {
         page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !page.contains("<script>"),
         "what a stranger wrote is text"
     );
-    let (_, csv) = visitor.get("/refunds.csv");
+    let (_, csv) = visitor.get("/refunds/list.csv");
     assert!(
         csv.starts_with("\u{feff}since,transaction,order,yuan,reason,state\n")
             && csv.contains(&format!(",T8,{order},3.50,duplicate,due\n")),
         "{csv}"
     );
-    let (_, csv) = visitor.get("/sales.csv");
+    let (_, csv) = visitor.get("/sales/list.csv?status=dispensed&day=");
     assert!(
         csv.contains(&format!("{sale},{order},kiosk-1,3.50,dispensed\n")),
         "{csv}"
+    );
+}
+
+#[test]
+fn a_login_counts_on_every_server_and_outlives_a_restart_but_not_a_logout() {
+    let mut shop = Shop::open();
+    let mut visitor = Visitor::of(&shop);
+    visitor.post("/login", &[("password", PASSWORD)]);
+    assert_eq!(visitor.get("/sales").0, 200);
+    shop.restart_merchant();
+    let mut elsewhere = Visitor {
+        url: shop.merchant.url(""),
+        ..visitor
+    };
+    assert_eq!(elsewhere.get("/sales").0, 200, "another server");
+    let kept = elsewhere.cookie.clone();
+    elsewhere.post("/logout", &[]);
+    elsewhere.cookie = kept;
+    assert_eq!(elsewhere.get("/sales").0, 303, "logged out");
+    assert_eq!(elsewhere.get("/live").0, 401);
+}
+
+#[test]
+fn the_password_may_be_kept_as_a_hash() {
+    let mut shop = Shop::open();
+    let hash = selpay_kiosk::merchant::password::hash("another one").expect("a hash");
+    selpay_kiosk::files::write_secret(&shop.path("console.password"), &hash).expect("written");
+    shop.restart_merchant();
+    let mut visitor = Visitor::of(&shop);
+    assert_eq!(visitor.post("/login", &[("password", &hash)]), 401);
+    assert_eq!(visitor.post("/login", &[("password", "another one")]), 303);
+    assert_eq!(visitor.get("/sales").0, 200);
+}
+
+#[test]
+fn lists_are_filtered_and_leafed_through() {
+    let shop = Shop::open();
+    for random in 0..60 {
+        let (sale, _) = shop.sale(random);
+        if random < 5 {
+            shop.call("POST", &format!("/v1/sales/{sale}/close"), &json!({}));
+        }
+    }
+    let mut visitor = Visitor::of(&shop);
+    visitor.post("/login", &[("password", PASSWORD)]);
+    let rows = |path: &str| visitor.get(path).1.matches("<tr><td>").count();
+    assert_eq!(rows("/sales"), 50);
+    assert!(
+        visitor
+            .get("/sales")
+            .1
+            .contains(r#"href="/sales?page=1">Next"#)
+    );
+    assert_eq!(rows("/sales?page=1"), 10);
+    assert!(
+        visitor
+            .get("/sales?page=1")
+            .1
+            .contains(r#"href="/sales">← Previous"#)
+    );
+    assert_eq!(rows("/sales?status=closed"), 5);
+    assert_eq!(rows("/sales?kiosk=kiosk-2"), 0);
+    assert_eq!(rows("/sales?day=2020-01-01"), 0);
+    assert_eq!(visitor.get("/sales?page=-1").0, 400);
+    let (_, csv) = visitor.get("/sales/list.csv?kiosk=kiosk-1");
+    assert_eq!(csv.lines().count(), 61);
+}
+
+#[test]
+fn whoever_plays_with_notifications_is_seen_in_the_problems() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    shop.notify(signed(paid(order.as_str(), "T1", "1")));
+    shop.notify(signed(paid("<i>nobody</i>", "T2", "350")));
+    shop.notify("<xml><a>forged</a></xml>");
+    let mut foreign = paid(order.as_str(), "T3", "350");
+    foreign.insert("mch_id".to_owned(), "another".to_owned());
+    shop.notify(signed(foreign));
+    let mut visitor = Visitor::of(&shop);
+    visitor.post("/login", &[("password", PASSWORD)]);
+    // The forged one is kept when nobody waits for anything better.
+    let page = shop::eventually("all of them", || {
+        let (_, page) = visitor.get("/problems");
+        page.contains("not signed by the platform").then_some(page)
+    });
+    for told in ["wrong amount", "mch_id is another, not ours", ">T1<"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(!page.contains("<i>"), "{page}");
+    let only = visitor.get("/problems?kind=amount").1;
+    assert!(only.contains(">T1<") && !only.contains("mch_id"), "{only}");
+    let (_, csv) = visitor.get("/problems/list.csv");
+    assert!(csv.contains(&format!(",amount,{order},T1\n")), "{csv}");
+}
+
+#[test]
+fn a_kiosk_is_seen_with_what_it_says_of_itself() {
+    let shop = Shop::open();
+    let told = |body| shop.call("POST", "/v1/heartbeat", &body).0;
+    assert_eq!(told(json!({ "state": "ready" })), 204);
+    assert_eq!(told(json!({ "state": 1 })), 400);
+    let mut visitor = Visitor::of(&shop);
+    visitor.post("/login", &[("password", PASSWORD)]);
+    let sees = |what: &str| {
+        let found = || visitor.get("/kiosks").1.contains(what).then_some(());
+        shop::eventually(what, found);
+    };
+    sees(r#"kiosk-1</a></td><td><span class="status dispensed">ready"#);
+    assert!(
+        visitor
+            .get("/kiosks")
+            .1
+            .contains(r#"kiosk-2</a></td><td><span class="status ">not heard of yet"#)
+    );
+    told(json!({ "state": "out-of-service", "fault": "dispenser" }));
+    sees("out of service: dispenser");
+    assert!(visitor.get("/").1.contains("1 out of service"));
+    // Three minutes later.
+    let books = rusqlite::Connection::open(shop.path("merchant.db")).expect("the books");
+    books.busy_timeout(shop::PATIENCE).expect("set");
+    books
+        .execute("UPDATE kiosks SET seen_at = seen_at - 180000", [])
+        .expect("older");
+    sees(r#"<span class="status expired">silent"#);
+    assert!(visitor.get("/").1.contains("1 silent"));
+}
+
+#[test]
+fn a_language_is_chosen_and_the_way_back_is_ours() {
+    let shop = Shop::open();
+    let visitor = Visitor::of(&shop);
+    let chosen = |path: &str| {
+        let url = format!("{}{path}", visitor.url);
+        let answer = visitor.agent.get(url).call().expect("an answer");
+        let header = |name: &str| {
+            let value = answer
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().expect("text"));
+            value.unwrap_or_default().to_owned()
+        };
+        (header("location"), header("set-cookie"))
+    };
+    let (back, cookie) = chosen("/language/en?back=/kiosks");
+    assert_eq!(back, "/kiosks");
+    assert!(cookie.starts_with("language=en; "), "{cookie}");
+    for evil in [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "",
+    ] {
+        assert_eq!(
+            chosen(&format!("/language/en?back={evil}")).0,
+            "/",
+            "{evil}"
+        );
+    }
+    assert_eq!(
+        chosen("/language/klingon?back=/"),
+        ("/".to_owned(), String::new())
     );
 }

@@ -136,7 +136,14 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     (
         "merchant/config",
-        &["files", "ids", "merchant::store", "selpay"],
+        &[
+            "files",
+            "ids",
+            "merchant::password",
+            "merchant::store",
+            "merchant::tls",
+            "selpay",
+        ],
     ),
     (
         "merchant",

@@ -39,6 +39,8 @@ enum Command {
     Backup(Backup),
     /// Note that the books were put back from a copy: what they cannot know goes to review
     Restored(ConfigFile),
+    /// Print what the console's password file should hold, for the password on standard input
+    Password,
     /// Read a captured message: its fields, what is signed, and whether the signature is right
     Verify(Verify),
 }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
             Command::Reconcile(arguments) => commands::reconcile(&arguments)?,
             Command::Backup(arguments) => (commands::backup(&arguments)?, true),
             Command::Restored(file) => (commands::restored(&file.config)?, true),
+            Command::Password => (commands::password()?, true),
             Command::Verify(arguments) => commands::verify(&arguments)?,
         };
         writeln!(std::io::stdout(), "{text}")?;

@@ -79,7 +79,7 @@ impl World {
             speed: 1.0,
         };
         runtime.spawn(paysim::serve(for_platform, simulated, until_stopped()));
-        let books = Merchant::open(merchant::config::Config::load(&merchant_file)?)
+        let books = Merchant::open(merchant::config::Config::load(&merchant_file)?, None)
             .context("the merchant's database")?;
         runtime.spawn(books.serve(for_merchant, until_stopped()));
 

@@ -16,11 +16,12 @@ use crate::http;
 use crate::ids::{KioskName, TransactionId};
 use crate::merchant::config::Config;
 use crate::merchant::ledger::Finding;
+use crate::merchant::password::{self, Password};
 use crate::merchant::store::books::SqlBooks;
 use crate::merchant::store::reports;
 use crate::merchant::store::requests;
 use crate::merchant::store::{Address, Beside, sqlite};
-use crate::merchant::{Merchant, now, tokens};
+use crate::merchant::{Merchant, now, tls, tokens};
 use crate::selpay::sign::{self, SignKey};
 use crate::selpay::xml;
 
@@ -30,34 +31,61 @@ pub use reconcile::{Reconcile, reconcile};
 pub fn serve(file: &Path) -> Result<(), Failure> {
     let config = Config::load(file)?;
     let (listen, database) = (config.listen, config.database.to_string());
-    let merchant = Merchant::open(config).context(database)?;
+    let certified = config.tls.as_ref().map(tls::Files::read).transpose()?;
+    if let Some(Password::Plain(_)) = config.console_password {
+        tracing::warn!(
+            "the console's password is kept as it is: better write what merchant password prints"
+        );
+    }
+    let merchant = Merchant::open(config, certified).context(database)?;
+    allow_many_connections();
     let listener = TcpListener::bind(listen).with_context(|| format!("listen = {listen}"))?;
     let runtime = Runtime::new()?;
     Ok(runtime.block_on(async {
         // Who is told that we listen may end us at once: the signals are heard from here on.
         let ended = tokio::spawn(http::asked_to_end());
         let file = file.to_owned();
-        tokio::spawn(read_keys_again(Arc::clone(&merchant), file));
+        tokio::spawn(read_again(Arc::clone(&merchant), file));
         tokio::task::yield_now().await;
         println!("listening on {}", listener.local_addr()?);
         merchant.serve(listener, async { drop(ended.await) }).await
     })?)
 }
 
-/// At each SIGHUP the signing keys are read again: a new one counts, and one that was taken out does no more. What cannot be
-/// read changes nothing.
-async fn read_keys_again(merchant: Arc<Merchant>, file: PathBuf) {
+/// Each kiosk that waits holds a connection: as many as the system lets us.
+fn allow_many_connections() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::warn!("few connections may be open at once: {error}");
+    }
+}
+
+/// At each SIGHUP the signing keys are read again: a new one counts, and one that was taken out does no more. So is the
+/// certificate. What cannot be read changes nothing.
+async fn read_again(merchant: Arc<Merchant>, file: PathBuf) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut asked) = signal(SignalKind::hangup()) else {
         return tracing::warn!("SIGHUP is not heard: new keys need a restart");
     };
     while asked.recv().await.is_some() {
-        match Config::load(&file) {
-            Ok(Config { sign_keys, .. }) => {
-                tracing::info!("{} signing keys count from now on", sign_keys.len());
-                merchant.take_keys(sign_keys);
+        let config = match Config::load(&file) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!("everything stays as it is: {error}");
+                continue;
             }
-            Err(error) => tracing::error!("the signing keys stay as they are: {error}"),
+        };
+        tracing::info!("{} signing keys count from now on", config.sign_keys.len());
+        merchant.take_keys(config.sign_keys);
+        match config.tls.as_ref().map(tls::Files::read) {
+            Some(Ok(certified)) => merchant.take_certificate(certified),
+            Some(Err(error)) => tracing::error!("the certificate stays as it is: {error}"),
+            None => {}
         }
     }
 }
@@ -254,6 +282,17 @@ pub fn backup(Backup { file, config }: &Backup) -> Result<String, Failure> {
     drop(books(config)?);
     let pages = sqlite::back_up(from, file).with_context(|| file.display().to_string())?;
     Ok(format!("{} holds the books, {pages} bytes", file.display()))
+}
+
+/// `merchant password`: what the console's password file should hold, for the password on standard input.
+pub fn password() -> Result<String, Failure> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let typed = line.trim_end_matches(['\r', '\n']);
+    if typed.is_empty() {
+        return Err(anyhow!("type the password, or pipe it in").into());
+    }
+    password::hash(typed).map_err(|error| anyhow!("{error}").into())
 }
 
 /// `merchant restored`: the books were put back from a copy. What happened since the copy was made they do not know: what

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::files::{self, Unusable};
 use crate::ids::KioskName;
+use crate::merchant::password::Password;
 use crate::merchant::store::Address;
+use crate::merchant::tls;
 use crate::selpay::sign::SignKey;
 
 /// A merchant's configuration, checked.
@@ -34,11 +37,11 @@ pub struct Config {
     pub console_password: Option<Password>,
     /// The kiosks and the digests of their tokens.
     pub kiosks: Kiosks,
+    /// Our own certificate, for those without a proxy.
+    pub tls: Option<tls::Files>,
+    /// Whose word counts for where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
 }
-
-/// A password that cannot be printed.
-#[derive(Clone)]
-pub struct Password(String);
 
 /// The kiosks we know, by the SHA-256 of their token.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +62,38 @@ struct Raw {
     console_password_file: Option<PathBuf>,
     #[serde(default)]
     kiosks: BTreeMap<String, String>,
+    tls: Option<RawTls>,
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
 }
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawTls {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+}
+
+/// The first parts of paths that mean something else: the API, and the console's pages.
+const TAKEN: [&str; 17] = [
+    "",
+    "bills",
+    "console.css",
+    "console.js",
+    "healthz",
+    "kiosks",
+    "language",
+    "live",
+    "login",
+    "logout",
+    "metrics",
+    "payments",
+    "problems",
+    "refunds",
+    "reviews",
+    "sales",
+    "v1",
+];
 
 fn default_notify_path() -> String {
     "/notify".to_owned()
@@ -112,24 +146,11 @@ impl Config {
             let key = files::read_secret(&files::beside(file, key))?;
             sign_keys.extend(SignKey::new(&key));
         }
-        let reserved = [
-            "/",
-            "/healthz",
-            "/metrics",
-            "/login",
-            "/logout",
-            "/console.css",
-            "/console.js",
-        ];
         let path = raw.notify_path.as_str();
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
         if !path.starts_with('/')
             || !path.bytes().all(plain)
-            || reserved.contains(&path)
-            || path.starts_with("/v1/")
-            || path.starts_with("/payments/")
-            || path.starts_with("/sales")
-            || path.ends_with(".csv")
+            || TAKEN.contains(&path[1..].split('/').next().unwrap_or_default())
         {
             return Err(wrong(
                 "notify-path",
@@ -141,10 +162,25 @@ impl Config {
         }
         let console_password = match raw.console_password_file {
             None => None,
-            Some(password) => Some(Password(files::read_secret(&files::beside(
-                file, &password,
-            ))?)),
+            Some(password) => {
+                let password = files::beside(file, &password);
+                let read = Password::read(files::read_secret(&password)?);
+                let told = "begins like a hash and is none: write what merchant password prints";
+                Some(read.ok_or_else(|| Unusable::new(&password, told))?)
+            }
         };
+        let proxies = raw.trusted_proxies.iter().map(|text| {
+            let address = || text.parse::<IpAddr>().map(IpNet::from);
+            let told = "write addresses or networks, like \"127.0.0.1\" or \"10.0.0.0/8\"";
+            text.parse()
+                .or_else(|_| address())
+                .map_err(|_| wrong("trusted-proxies", told))
+        });
+        let trusted_proxies = proxies.collect::<Result<_, _>>()?;
+        let tls = raw.tls.map(|tls| tls::Files {
+            certificates: files::beside(file, &tls.certificate_file),
+            key: files::beside(file, &tls.key_file),
+        });
         let mut kiosks = Kiosks::default();
         for (name, digest) in &raw.kiosks {
             let field = format!("kiosks.{name}");
@@ -174,6 +210,8 @@ impl Config {
             claim_time: Duration::from_secs(raw.claim_seconds),
             console_password,
             kiosks,
+            tls,
+            trusted_proxies,
         })
     }
 }
@@ -191,21 +229,6 @@ impl Kiosks {
             .iter()
             .find(|(known, _)| known.ct_eq(digest.as_slice()).into())
             .map(|(_, name)| *name)
-    }
-}
-
-impl Password {
-    /// Whether this is it; compared in constant time.
-    pub fn is(&self, attempt: &str) -> bool {
-        Sha256::digest(self.0.as_bytes())
-            .ct_eq(&Sha256::digest(attempt.as_bytes()))
-            .into()
-    }
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Password(…)")
     }
 }
 

@@ -1,12 +1,15 @@
-//! The console: a few pages for the merchant, rendered here. Each list can be had as CSV.
+//! The console: pages for the merchant, rendered here. Each list can be filtered, leafed through, and had as CSV.
 //!
 //! The only thing it changes is what a person alone can know: that money was sent back, that goods came out. Everything
 //! from outside is escaped; without a password file there is no console.
 
 mod csv;
+mod guesses;
+mod lists;
 mod page;
-mod sessions;
 mod story;
+mod today;
+mod visitor;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,88 +23,83 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
+use time::macros::format_description;
 
 use crate::ids::TransactionId;
-use crate::merchant::console::page::Today;
+use crate::merchant::console::lists::Asked;
+use crate::merchant::console::visitor::{Language, Visitor};
+use crate::merchant::http::Client;
 use crate::merchant::ledger::{Finding, Time};
 use crate::merchant::store::sql::{Failed, Sql};
-use crate::merchant::store::{Unavailable, reports, story as history};
+use crate::merchant::store::{Unavailable, bills, reports, story as history};
 use crate::merchant::{Merchant, now};
 
-pub use sessions::Sessions;
+pub use guesses::Guesses;
 
 /// The platform counts days at +08:00, and so do its merchants.
 const UTC_OFFSET: Duration = Duration::from_secs(8 * 3600);
 /// A day in milliseconds.
 const DAY: i64 = 24 * 3600 * 1000;
-/// The most sales on the page.
-const MOST_SALES: usize = 200;
-/// The most sales in a file.
-const MOST_IN_FILE: usize = 100_000;
+/// The longest note, in characters.
+const LONGEST_NOTE: usize = 500;
 
 /// The console's pages.
 pub fn routes() -> Router<Arc<Merchant>> {
+    let script = include_str!("console/console.js");
+    let style = include_str!("console/console.css");
     Router::new()
         .route("/", get(today))
+        .route("/live", get(live))
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
-        .route("/sales", get(search))
+        .route("/language/{to}", get(speak))
+        .route("/sales", get(sales))
+        .route("/sales/list.csv", get(sales_csv))
         .route("/sales/{sale}", get(sale))
-        .route("/sales.csv", get(sales_csv))
-        .route("/refunds.csv", get(refunds_csv))
-        .route("/reviews.csv", get(reviews_csv))
+        .route("/refunds", get(refunds))
+        .route("/refunds/list.csv", get(refunds_csv))
+        .route("/reviews", get(reviews))
+        .route("/reviews/list.csv", get(reviews_csv))
+        .route("/kiosks", get(kiosks))
+        .route("/kiosks/list.csv", get(kiosks_csv))
+        .route("/problems", get(problems))
+        .route("/problems/list.csv", get(problems_csv))
+        .route("/bills", get(list_of_bills))
+        .route("/bills/{line}", get(bill))
         .route("/payments/{transaction}", get(payment).post(settle))
         .route(
             "/console.js",
-            get(async || {
-                (
-                    [(header::CONTENT_TYPE, "text/javascript")],
-                    include_str!("console/console.js"),
-                )
-            }),
+            get(async move || asset("text/javascript", script)),
         )
-        .route(
-            "/console.css",
-            get(async || {
-                (
-                    [(header::CONTENT_TYPE, "text/css")],
-                    include_str!("console/console.css"),
-                )
-            }),
-        )
+        .route("/console.css", get(async move || asset("text/css", style)))
 }
 
-async fn today(State(merchant): State<Arc<Merchant>>, headers: HeaderMap) -> Response {
-    if merchant.config.console_password.is_none() {
-        return (
-            StatusCode::NOT_FOUND,
-            "the console is off: merchant.toml has no console-password-file",
-        )
-            .into_response();
+fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, text)
+}
+
+type Shared = State<Arc<Merchant>>;
+type Page = Result<Response, Unavailable>;
+
+async fn today(State(merchant): Shared, language: Language, visitor: Option<Visitor>) -> Page {
+    if visitor.is_none() {
+        return Ok(html(StatusCode::OK, page::login(language, false)));
     }
-    let language = page::Language::preferred(&headers);
-    if !merchant.sessions.knows(&headers) {
-        return html(StatusCode::OK, page::login(language, false));
+    let figures = today::read(&merchant).await?;
+    Ok(html(StatusCode::OK, today::page(language, &figures)))
+}
+
+/// What changes on today's page: it asks for this now and then.
+async fn live(State(merchant): Shared, language: Language, visitor: Option<Visitor>) -> Page {
+    if visitor.is_none() {
+        return Ok(StatusCode::UNAUTHORIZED.into_response());
     }
-    let now = now();
-    let midnight = midnight_before(now);
-    let figures = merchant.store.read(move |books| {
-        let (sales, dispensed, takings) = reports::takings_since(books, midnight)?;
-        Ok(Today {
-            now,
-            sales,
-            dispensed,
-            takings,
-            lines: reports::sales_since(books, midnight, MOST_SALES)?,
-            refunds: reports::refunds(books)?,
-            reviews: reports::reviews(books)?,
-            balance: reports::balance(books)?,
-        })
-    });
-    match figures.await {
-        Ok(today) => html(StatusCode::OK, page::today(language, &today)),
-        Err(error) => unavailable(&error),
-    }
+    let figures = today::read(&merchant).await?;
+    Ok(html(StatusCode::OK, today::live(language, &figures)))
 }
 
 #[derive(Deserialize)]
@@ -110,190 +108,273 @@ struct LogIn {
 }
 
 async fn log_in(
-    State(merchant): State<Arc<Merchant>>,
-    headers: HeaderMap,
+    State(merchant): Shared,
+    Client(client): Client,
+    language: Language,
     Form(form): Form<LogIn>,
-) -> Response {
-    let password = merchant.config.console_password.as_ref();
-    let is_right = || password.is_some_and(|password| password.is(&form.password));
-    match merchant.sessions.tries(is_right).await {
+) -> Page {
+    let password = merchant.config.console_password.clone();
+    let is_right = move || password.is_some_and(|password| password.is(&form.password));
+    match merchant.guesses.tries(client, is_right).await {
         Some(true) => {}
         Some(false) => {
-            let language = page::Language::preferred(&headers);
-            return html(StatusCode::UNAUTHORIZED, page::login(language, true));
+            tracing::warn!("a wrong password for the console, from {client}");
+            return Ok(html(StatusCode::UNAUTHORIZED, page::login(language, true)));
         }
-        None => return StatusCode::TOO_MANY_REQUESTS.into_response(),
+        None => return Ok(StatusCode::TOO_MANY_REQUESTS.into_response()),
     }
-    (
-        [(header::SET_COOKIE, merchant.sessions.begin())],
-        Redirect::to("/"),
-    )
-        .into_response()
+    let (cookie, digest, until) = visitor::new_login(now());
+    merchant.store.log_in(digest, until, now()).await?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
-async fn log_out(State(merchant): State<Arc<Merchant>>, headers: HeaderMap) -> Response {
-    (
-        [(header::SET_COOKIE, merchant.sessions.end(&headers))],
+async fn log_out(State(merchant): Shared, headers: HeaderMap) -> Page {
+    if let Some(login) = visitor::login_of(&headers) {
+        merchant.store.log_out(login).await?;
+    }
+    Ok((
+        [(header::SET_COOKIE, visitor::no_login())],
         Redirect::to("/"),
     )
-        .into_response()
+        .into_response())
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct Back {
     #[serde(default)]
-    q: String,
+    back: String,
 }
 
-/// The sales that a customer's number may mean. One is shown at once.
-async fn search(
-    State(merchant): State<Arc<Merchant>>,
-    Query(told): Query<Told>,
-    headers: HeaderMap,
-) -> Response {
-    if !merchant.sessions.knows(&headers) {
-        return Redirect::to("/").into_response();
-    }
-    let wanted = told.q.trim().to_owned();
-    let found = merchant
-        .store
-        .read(move |sql| history::find(sql, &wanted))
-        .await;
-    match found {
-        Ok(sales) => match &sales[..] {
-            [(sale, _)] => Redirect::to(&format!("/sales/{sale}")).into_response(),
-            _ => {
-                let language = page::Language::preferred(&headers);
-                html(StatusCode::OK, story::found(language, &told.q, &sales))
+/// Chooses a language, and goes back to where the visitor was.
+async fn speak(Path(to): Path<String>, Query(Back { back }): Query<Back>) -> Response {
+    // A path of ours, and no other site's.
+    let is_ours = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
+    let back = if is_ours { back.as_str() } else { "/" };
+    let cookie = Language::read(&to).map(Language::cookie);
+    let set = cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);
+    (set, Redirect::to(back)).into_response()
+}
+
+/// Sales by what a customer can tell, or by day, status and kiosk. The one that a customer's number means is shown at once.
+async fn sales(
+    State(merchant): Shared,
+    Visitor { language, .. }: Visitor,
+    Query(asked): Query<Asked>,
+) -> Page {
+    let wanted = asked.q.trim().to_owned();
+    let page = match wanted.is_empty() {
+        true => {
+            let (of, part) = (asked.sales(now()), asked.part());
+            let read = move |sql: &dyn Sql| reports::sales(sql, &of, part);
+            lists::sales(language, &asked, merchant.store.read(read).await?)
+        }
+        false => {
+            let read = move |sql: &dyn Sql| history::find(sql, &wanted);
+            let found = merchant.store.read(read).await?;
+            if let [(sale, _)] = &found[..] {
+                return Ok(Redirect::to(&format!("/sales/{sale}")).into_response());
             }
-        },
-        Err(error) => unavailable(&error),
-    }
+            lists::found(language, &asked, &found)
+        }
+    };
+    Ok(html(StatusCode::OK, page))
 }
 
 /// A sale's whole story.
 async fn sale(
-    State(merchant): State<Arc<Merchant>>,
+    State(merchant): Shared,
+    Visitor { language, .. }: Visitor,
     Path(sale): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    if !merchant.sessions.knows(&headers) {
-        return Redirect::to("/").into_response();
-    }
-    let language = page::Language::preferred(&headers);
-    let told = merchant
-        .store
-        .read(move |sql| history::story(sql, &sale))
-        .await;
-    match told {
-        Ok(Some(told)) => html(StatusCode::OK, story::story(language, &told)),
-        Ok(None) => html(StatusCode::NOT_FOUND, story::found(language, "", &[])),
-        Err(error) => unavailable(&error),
-    }
+) -> Page {
+    let read = move |sql: &dyn Sql| history::story(sql, &sale);
+    Ok(match merchant.store.read(read).await? {
+        Some(told) => html(StatusCode::OK, story::story(language, &told)),
+        None => html(
+            StatusCode::NOT_FOUND,
+            lists::found(language, &Asked::default(), &[]),
+        ),
+    })
 }
 
-async fn sales_csv(State(merchant): State<Arc<Merchant>>, headers: HeaderMap) -> Response {
-    let midnight = midnight_before(now());
+async fn refunds(
+    State(merchant): Shared,
+    Visitor { language, .. }: Visitor,
+    Query(asked): Query<Asked>,
+) -> Page {
+    let (of, part) = (asked.entries(), asked.part());
+    let read = move |sql: &dyn Sql| reports::refunds_of(sql, &of, part);
+    let entries = merchant.store.read(read).await?;
+    Ok(html(
+        StatusCode::OK,
+        lists::refunds(language, &asked, entries),
+    ))
+}
+
+async fn reviews(
+    State(merchant): Shared,
+    Visitor { language, .. }: Visitor,
+    Query(asked): Query<Asked>,
+) -> Page {
+    let (of, part) = (asked.entries(), asked.part());
+    let read = move |sql: &dyn Sql| reports::reviews_of(sql, &of, part);
+    let entries = merchant.store.read(read).await?;
+    Ok(html(
+        StatusCode::OK,
+        lists::reviews(language, &asked, entries),
+    ))
+}
+
+async fn kiosks(State(merchant): Shared, Visitor { language, .. }: Visitor) -> Page {
+    let kiosks = today::kiosks(&merchant).await?;
+    Ok(html(
+        StatusCode::OK,
+        lists::kiosks(language, &kiosks, now()),
+    ))
+}
+
+async fn problems(
+    State(merchant): Shared,
+    Visitor { language, .. }: Visitor,
+    Query(asked): Query<Asked>,
+) -> Page {
+    let (kind, part) = (asked.kind.clone(), asked.part());
+    let read = move |sql: &dyn Sql| reports::problems(sql, &kind, part);
+    let problems = merchant.store.read(read).await?;
+    Ok(html(
+        StatusCode::OK,
+        lists::problems(language, &asked, problems),
+    ))
+}
+
+async fn list_of_bills(State(merchant): Shared, Visitor { language, .. }: Visitor) -> Page {
+    let bills = merchant.store.read(bills::newest).await?;
+    Ok(html(StatusCode::OK, lists::bills(language, &bills)))
+}
+
+async fn sales_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
+    let of = asked.sales(now());
+    let read = move |sql: &dyn Sql| Ok(csv::sales(&reports::sales(sql, &of, lists::IN_FILE)?));
+    csv_file(&merchant, "sales", read).await
+}
+
+async fn refunds_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
+    let of = asked.entries();
     let read = move |sql: &dyn Sql| {
-        let sales = reports::sales_since(sql, midnight, MOST_IN_FILE)?;
-        Ok(csv::sales(&sales))
+        let entries = reports::refunds_of(sql, &of, lists::IN_FILE)?;
+        Ok(csv::entries(&entries))
     };
-    csv_file(&merchant, &headers, "sales", read).await
+    csv_file(&merchant, "refunds", read).await
 }
 
-async fn refunds_csv(State(merchant): State<Arc<Merchant>>, headers: HeaderMap) -> Response {
-    let read = |sql: &dyn Sql| Ok(csv::entries(&reports::refunds(sql)?));
-    csv_file(&merchant, &headers, "refunds", read).await
+async fn reviews_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
+    let of = asked.entries();
+    let read = move |sql: &dyn Sql| {
+        let entries = reports::reviews_of(sql, &of, lists::IN_FILE)?;
+        Ok(csv::entries(&entries))
+    };
+    csv_file(&merchant, "reviews", read).await
 }
 
-async fn reviews_csv(State(merchant): State<Arc<Merchant>>, headers: HeaderMap) -> Response {
-    let read = |sql: &dyn Sql| Ok(csv::entries(&reports::reviews(sql)?));
-    csv_file(&merchant, &headers, "reviews", read).await
+async fn kiosks_csv(State(merchant): Shared, _: Visitor) -> Page {
+    let kiosks = today::kiosks(&merchant).await?;
+    Ok(as_file("kiosks", csv::kiosks(&kiosks)))
+}
+
+async fn problems_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
+    let kind = asked.kind.clone();
+    let read = move |sql: &dyn Sql| {
+        let problems = reports::problems(sql, &kind, lists::IN_FILE)?;
+        Ok(csv::problems(&problems))
+    };
+    csv_file(&merchant, "problems", read).await
+}
+
+/// What came of a bill, as it was written then.
+async fn bill(State(merchant): Shared, _: Visitor, Path(line): Path<i64>) -> Page {
+    let read = move |sql: &dyn Sql| bills::report(sql, line);
+    Ok(match merchant.store.read(read).await? {
+        Some(report) => as_file(&format!("bill-{line}"), report),
+        None => StatusCode::NOT_FOUND.into_response(),
+    })
 }
 
 /// A list as a file to keep.
 async fn csv_file(
     merchant: &Merchant,
-    headers: &HeaderMap,
     name: &str,
     read: impl Fn(&dyn Sql) -> Result<Vec<u8>, Failed> + Send + 'static,
-) -> Response {
-    if !merchant.sessions.knows(headers) {
-        return Redirect::to("/").into_response();
-    }
-    match merchant.store.read(read).await {
-        Ok(file) => {
-            let named = format!("attachment; filename=\"{name}-{}.csv\"", day(now()));
-            let headers = [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-                (header::CONTENT_DISPOSITION, named),
-                (header::CACHE_CONTROL, "no-store".to_owned()),
-            ];
-            (headers, file).into_response()
-        }
-        Err(error) => unavailable(&error),
-    }
+) -> Page {
+    Ok(as_file(name, merchant.store.read(read).await?))
 }
 
-fn unavailable(error: &Unavailable) -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response()
+fn as_file(name: &str, file: Vec<u8>) -> Response {
+    let named = format!("attachment; filename=\"{name}-{}.csv\"", day(now()));
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, named),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    (headers, file).into_response()
+}
+
+impl IntoResponse for Unavailable {
+    fn into_response(self) -> Response {
+        (StatusCode::SERVICE_UNAVAILABLE, self.to_string()).into_response()
+    }
 }
 
 /// One payment that is owed or open, and what can be said about it.
 async fn payment(
-    State(merchant): State<Arc<Merchant>>,
+    State(merchant): Shared,
+    visitor: Visitor,
     Path(transaction): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let language = page::Language::preferred(&headers);
-    let Some(form_token) = merchant.sessions.form_token(&headers) else {
-        return Redirect::to("/").into_response();
-    };
-    let found = merchant
-        .store
-        .read(move |books| reports::unsettled(books, &transaction));
-    match found.await {
-        Ok(entry) => html(
-            StatusCode::OK,
-            page::payment(language, entry.as_ref(), &form_token),
-        ),
-        Err(error) => unavailable(&error),
-    }
+) -> Page {
+    let read = move |sql: &dyn Sql| reports::unsettled(sql, &transaction);
+    let entry = merchant.store.read(read).await?;
+    Ok(html(
+        StatusCode::OK,
+        page::payment(&visitor, entry.as_ref()),
+    ))
 }
 
 #[derive(Deserialize)]
 struct Settle {
     token: String,
     finding: Finding,
+    #[serde(default)]
+    note: String,
 }
 
 async fn settle(
-    State(merchant): State<Arc<Merchant>>,
+    State(merchant): Shared,
+    visitor: Option<Visitor>,
     Path(transaction): Path<TransactionId>,
-    headers: HeaderMap,
     Form(form): Form<Settle>,
-) -> Response {
-    // The token shows that the form is ours; without a session there is none.
-    let is_ours = merchant
-        .sessions
-        .form_token(&headers)
-        .is_some_and(|token| token.as_bytes().ct_eq(form.token.as_bytes()).into());
+) -> Page {
+    // The token shows that the form is ours; without a login there is none.
+    let is_ours = visitor.is_some_and(|visitor| {
+        let token = visitor.form_token;
+        token.as_bytes().ct_eq(form.token.as_bytes()).into()
+    });
     if !is_ours {
-        return StatusCode::FORBIDDEN.into_response();
+        return Ok(StatusCode::FORBIDDEN.into_response());
     }
-    let settled = merchant
-        .store
-        .settle(now(), transaction, form.finding)
-        .await;
-    match settled {
-        Ok(Some(Ok(()))) => {
-            tracing::info!("{transaction}: {:?}, says a person", form.finding);
-            Redirect::to("/").into_response()
+    let note: String = form.note.trim().chars().take(LONGEST_NOTE).collect();
+    let finding = form.finding;
+    let settled = merchant.store.settle(now(), transaction, finding, note);
+    Ok(match settled.await? {
+        Some(Ok(())) => {
+            tracing::info!("{transaction}: {finding:?}, says a person");
+            let list = match finding {
+                Finding::MoneySent => "/refunds",
+                Finding::CameOut | Finding::NothingCameOut => "/reviews",
+            };
+            Redirect::to(list).into_response()
         }
         // Somebody has settled it otherwise: the page tells.
-        Ok(_) => Redirect::to(&format!("/payments/{transaction}")).into_response(),
-        Err(error) => unavailable(&error),
-    }
+        _ => Redirect::to(&format!("/payments/{transaction}")).into_response(),
+    })
 }
 
 fn html(status: StatusCode, page: String) -> Response {
@@ -304,7 +385,7 @@ fn html(status: StatusCode, page: String) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         ),
     ];
     (status, headers, page).into_response()
@@ -314,6 +395,13 @@ fn html(status: StatusCode, page: String) -> Response {
 fn midnight_before(now: Time) -> Time {
     let offset = UTC_OFFSET.as_millis() as i64;
     Time((now.0 + offset).div_euclid(DAY) * DAY - offset)
+}
+
+/// When this day begins at +08:00: `2026-11-23`.
+fn beginning_of(day: &str) -> Option<Time> {
+    let date = time::Date::parse(day, format_description!("[year]-[month]-[day]")).ok()?;
+    let midnight = date.midnight().assume_utc().unix_timestamp() * 1000;
+    Some(Time(midnight - UTC_OFFSET.as_millis() as i64))
 }
 
 /// The day at +08:00: `2026-11-23`.
@@ -335,6 +423,11 @@ fn time_of_day(time: Time) -> String {
     )
 }
 
+/// Day and time.
+fn moment(time: Time) -> String {
+    format!("{} {}", day(time), time_of_day(time))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,5 +444,9 @@ mod tests {
         assert_eq!(day(Time(0)), "1970-01-01");
         assert_eq!(day(Time(1_709_136_000_000)), "2024-02-29");
         assert_eq!(day(Time(1_709_222_400_000)), "2024-03-01");
+        assert_eq!(beginning_of("2026-11-23"), Some(midnight));
+        for nonsense in ["", "2026-02-30", "yesterday", "2026-11-23 "] {
+            assert_eq!(beginning_of(nonsense), None, "{nonsense}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It decides nothing: what a body is worth is `notify`'s business, what it does to a sale is the ledger's.
 
+mod client;
 mod orders;
 mod platform;
 
@@ -19,10 +20,10 @@ use crate::api;
 use crate::ids::KioskName;
 use crate::merchant::store::sql::Sql;
 use crate::merchant::store::{Unavailable, reports};
-use crate::merchant::{Merchant, console};
+use crate::merchant::{Merchant, console, now};
 use crate::sale::SaleStatus;
 
-pub use crate::http::serve;
+pub use client::Client;
 
 /// The largest body of our own API, in bytes.
 const MAX_REQUEST: usize = 4096;
@@ -34,6 +35,7 @@ pub fn router(merchant: Arc<Merchant>) -> Router {
             "/orders/{order_no}",
             put(orders::register).get(orders::order),
         )
+        .route("/heartbeat", post(orders::heartbeat))
         .route("/sales/unsettled", get(orders::unsettled))
         .route("/sales/{sale}/claim", post(orders::claim))
         .route("/sales/{sale}/outcome", post(orders::outcome))
@@ -68,17 +70,22 @@ impl FromRequestParts<Arc<Merchant>> for Kiosk {
         parts: &mut Parts,
         merchant: &Arc<Merchant>,
     ) -> Result<Kiosk, Response> {
-        token(&parts.headers)
-            .and_then(|token| merchant.tokens.owner(&merchant.config.kiosks, token))
-            .map(Kiosk)
-            .ok_or_else(|| {
-                let refusal = Refused::new(
-                    StatusCode::UNAUTHORIZED,
-                    "unauthorized",
-                    "send a kiosk's token as Authorization: Bearer",
-                );
-                ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
-            })
+        let known = token(&parts.headers)
+            .and_then(|token| merchant.tokens.owner(&merchant.config.kiosks, token));
+        if let Some(kiosk) = known {
+            let agent = parts.headers.get(header::USER_AGENT);
+            let agent = agent.and_then(|agent| agent.to_str().ok());
+            let version = agent.and_then(|agent| agent.strip_prefix("selpay-kiosk/"));
+            merchant.presence.heard(kiosk, now(), version);
+        }
+        known.map(Kiosk).ok_or_else(|| {
+            let refusal = Refused::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "send a kiosk's token as Authorization: Bearer",
+            );
+            ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
+        })
     }
 }
 

@@ -7,6 +7,8 @@
 pub mod bills;
 pub mod books;
 pub mod group_commit;
+pub mod kiosks;
+pub mod logins;
 pub mod postgres;
 pub mod reports;
 pub mod requests;
@@ -204,17 +206,41 @@ impl Store {
         .await
     }
 
-    /// See [`requests::settle`].
+    /// A person settles a payment, and may say more about it. See [`requests::settle`].
     pub async fn settle(
         &self,
         now: Time,
         transaction: TransactionId,
         finding: Finding,
+        note: String,
     ) -> Result<Option<Result<(), Disposition>>, Unavailable> {
-        self.change(now, move |books| {
-            requests::settle(books, transaction, finding)
+        self.write(move |sql| {
+            let settled = requests::settle(&mut SqlBooks { sql, now }, transaction, finding)?;
+            if settled == Some(Ok(())) && !note.is_empty() {
+                story::note(sql, transaction, &note, now)?;
+            }
+            Ok(settled)
         })
         .await
+    }
+
+    /// See [`logins::begin`].
+    pub async fn log_in(&self, digest: String, until: Time, now: Time) -> Result<(), Unavailable> {
+        self.write(move |sql| logins::begin(sql, &digest, until, now))
+            .await
+    }
+
+    /// See [`logins::end`].
+    pub async fn log_out(&self, digest: String) -> Result<(), Unavailable> {
+        self.write(move |sql| logins::end(sql, &digest)).await
+    }
+
+    /// See [`kiosks::note`].
+    pub async fn note_kiosks(
+        &self,
+        seen: Vec<(KioskName, kiosks::Seen)>,
+    ) -> Result<(), Unavailable> {
+        self.write(move |sql| kiosks::note(sql, &seen)).await
     }
 
     /// Notes a verified notification of something that is no payment.

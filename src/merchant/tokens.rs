@@ -25,6 +25,13 @@ impl Tokens {
         configured.of_token(token).or_else(made)
     }
 
+    /// Whose tokens there are.
+    pub fn names(&self) -> Vec<KioskName> {
+        let known = self.0.read();
+        let known = known.expect("nobody panics while holding the lock");
+        known.values().copied().collect()
+    }
+
     /// Takes these for all there are.
     pub fn know(&self, tokens: Vec<Token>) {
         let valid = tokens

@@ -1,9 +1,11 @@
 //! Lists as CSV files: for spreadsheets, and for whoever keeps the books elsewhere.
 
 use crate::merchant::commands::yuan;
-use crate::merchant::console::{day, time_of_day};
+use crate::merchant::console::moment;
+use crate::merchant::console::today::Kiosk;
 use crate::merchant::ledger::Time;
-use crate::merchant::store::reports::{Entry, Line};
+use crate::merchant::store::kiosks::Seen;
+use crate::merchant::store::reports::{Entry, Line, Problem};
 
 /// Payments that are owed or open.
 pub fn entries(entries: &[Entry]) -> Vec<u8> {
@@ -36,9 +38,43 @@ pub fn sales(sales: &[(String, Line)]) -> Vec<u8> {
     file(&["began", "sale", "order", "kiosk", "yuan", "status"], rows)
 }
 
-/// A moment at +08:00, as spreadsheets know it.
-fn moment(time: Time) -> String {
-    format!("{} {}", day(time), time_of_day(time))
+/// Machines, and what they took today.
+pub fn kiosks(kiosks: &[Kiosk]) -> Vec<u8> {
+    let rows = kiosks.iter().map(|kiosk| {
+        let of = |tell: fn(&Seen) -> String| kiosk.seen.as_ref().map(tell).unwrap_or_default();
+        vec![
+            kiosk.name.to_string(),
+            of(|seen| moment(seen.at)),
+            of(|seen| seen.state.clone()),
+            of(|seen| seen.fault.clone()),
+            of(|seen| seen.version.clone()),
+            yuan(kiosk.takings),
+            kiosk.sold.to_string(),
+        ]
+    });
+    let head = [
+        "kiosk",
+        "heard",
+        "state",
+        "fault",
+        "version",
+        "yuan",
+        "dispensed",
+    ];
+    file(&head, rows)
+}
+
+/// What was sent and is no good.
+pub fn problems(problems: &[Problem]) -> Vec<u8> {
+    let rows = problems.iter().map(|problem| {
+        vec![
+            moment(problem.at),
+            problem.kind.clone(),
+            problem.order_no.clone(),
+            problem.what.clone(),
+        ]
+    });
+    file(&["at", "kind", "order", "what"], rows)
 }
 
 fn file(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {

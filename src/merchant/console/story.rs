@@ -1,39 +1,13 @@
-//! The page of one sale, second by second, and the page of what a search finds.
+//! The page of one sale, second by second.
 
 use std::fmt::Write;
 
-use super::page::{Language, escape, frame, lines, reason, standing};
+use super::page::{escape, reason, shell, standing};
+use super::visitor::Language;
 use super::{day, time_of_day};
 use crate::merchant::commands::yuan;
-use crate::merchant::store::reports::Line;
 use crate::merchant::store::story::{Event, Payment, Story};
 use crate::selpay::xml;
-
-/// What a search has found.
-pub fn found(language: Language, told: &str, sales: &[(String, Line)]) -> String {
-    let nothing = language.say(
-        "没有找到。请输入订单号、其后四位，或平台交易号",
-        "Nothing found. Enter an order number, its last four, or a transaction",
-    );
-    let table = lines(language, sales, nothing);
-    let title = language.say("查找", "Search");
-    let body = format!(
-        r#"<header><h1>{title}</h1>{back}</header><main>{form}<section>{table}</section></main>"#,
-        back = back(language),
-        form = search(language, told),
-    );
-    frame(language, "", &body)
-}
-
-/// The form to search with.
-pub fn search(language: Language, told: &str) -> String {
-    format!(
-        r#"<form class="search" method="get" action="/sales"><input id="search" name="q" value="{told}" aria-label="{label}" placeholder="{label}"><button>{find}</button></form>"#,
-        told = escape(told),
-        label = language.say("订单号或后四位", "Order number or its last four"),
-        find = language.say("查找", "Search"),
-    )
-}
 
 /// A sale's whole story.
 pub fn story(language: Language, story: &Story) -> String {
@@ -54,13 +28,8 @@ pub fn story(language: Language, story: &Story) -> String {
         .map(|payment| message(language, payment))
         .collect();
     let body = format!(
-        r#"<header><h1>¥{total} <span class="status {status}">{standing}</span></h1>{back}</header>
-<main><dl><dt>{day_label}</dt><dd>{day}</dd><dt>{kiosk_label}</dt><dd>{kiosk}</dd><dt>{sale_label}</dt><dd class="number">{sale}</dd></dl>
+        r#"<main><dl><dt>{day_label}</dt><dd>{day}</dd><dt>{kiosk_label}</dt><dd>{kiosk}</dd><dt>{sale_label}</dt><dd class="number">{sale}</dd></dl>
 <ol class="story">{events}</ol>{payments}</main>"#,
-        total = yuan(line.total),
-        status = escape(&line.status),
-        standing = standing(language, &line.status),
-        back = back(language),
         day_label = language.say("日期", "Day"),
         day = day(line.created_at),
         kiosk_label = language.say("机器", "Kiosk"),
@@ -68,11 +37,13 @@ pub fn story(language: Language, story: &Story) -> String {
         sale_label = language.say("销售", "Sale"),
         sale = escape(&story.sale),
     );
-    frame(language, "", &body)
-}
-
-fn back(language: Language) -> String {
-    format!(r#"<a href="/">{}</a>"#, language.say("返回", "Back"))
+    let title = format!(
+        r#"¥{} <span class="status {}">{}</span>"#,
+        yuan(line.total),
+        escape(&line.status),
+        standing(language, &line.status)
+    );
+    shell(language, "/sales", &title, &body)
 }
 
 /// One event in a sentence.
@@ -127,6 +98,10 @@ fn told(language: Language, event: &Event) -> String {
                     number(transaction)
                 ),
             }
+        }
+        Event::Noted(note) => {
+            let said = language.say("备注", "Noted:");
+            format!("{said} {}", escape(note))
         }
         Event::Claimed => language
             .say(

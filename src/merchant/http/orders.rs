@@ -103,6 +103,17 @@ pub(super) async fn order(
     Ok(Json(found).into_response())
 }
 
+/// A kiosk tells how it is. That it was heard of at all is noted with its token.
+pub(super) async fn heartbeat(
+    State(merchant): State<Arc<Merchant>>,
+    Kiosk(kiosk): Kiosk,
+    body: Body,
+) -> Answer {
+    let told: api::Heartbeat = json(body).await?;
+    merchant.presence.told(kiosk, now(), &told);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 pub(super) async fn unsettled(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk): Kiosk,

@@ -77,10 +77,43 @@ impl Line {
     }
 }
 
-const ENTRY: &str = "SELECT b.transaction_id, b.order_no, o.sale, b.total, b.reason, b.since
-    FROM books b LEFT JOIN orders o ON o.order_no = b.order_no WHERE b.state = ?1 ORDER BY b.since, b.transaction_id";
+/// A part of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// So many are left out before it.
+    pub skip: i64,
+    /// No more than so many.
+    pub most: i64,
+}
 
-fn entries(sql: &dyn Sql, state: &str, told: &'static str) -> Result<Vec<Entry>, Failed> {
+impl Part {
+    /// Everything.
+    pub const ALL: Part = Part {
+        skip: 0,
+        most: i64::MAX,
+    };
+}
+
+/// What payments are asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EntriesOf {
+    /// For this reason, if it is not empty.
+    pub reason: String,
+    /// Of this name, if it is not empty.
+    pub transaction: String,
+}
+
+const ENTRY: &str = "SELECT b.transaction_id, b.order_no, o.sale, b.total, b.reason, b.since
+    FROM books b LEFT JOIN orders o ON o.order_no = b.order_no
+    WHERE b.state = ?1 AND (?2 = '' OR b.reason = ?2) AND (?3 = '' OR b.transaction_id = ?3)
+    ORDER BY b.since, b.transaction_id LIMIT ?4 OFFSET ?5";
+
+fn entries(
+    sql: &dyn Sql,
+    (state, told): (&str, &'static str),
+    of: &EntriesOf,
+    part: Part,
+) -> Result<Vec<Entry>, Failed> {
     let read = |row: &Row| {
         Ok(Entry {
             transaction_id: row.text(0)?.to_owned(),
@@ -92,26 +125,80 @@ fn entries(sql: &dyn Sql, state: &str, told: &'static str) -> Result<Vec<Entry>,
             since: row.int(5)?,
         })
     };
-    sql.rows(ENTRY, &[state.into()])?.iter().map(read).collect()
+    let asked = [
+        state.into(),
+        (&of.reason).into(),
+        (&of.transaction).into(),
+        part.most.into(),
+        part.skip.into(),
+    ];
+    sql.rows(ENTRY, &asked)?.iter().map(read).collect()
 }
 
 /// Every payment whose money must go back, oldest first.
 pub fn refunds(sql: &dyn Sql) -> Result<Vec<Entry>, Failed> {
-    entries(sql, "refund-due", "due")
+    refunds_of(sql, &EntriesOf::default(), Part::ALL)
+}
+
+/// Some of them.
+pub fn refunds_of(sql: &dyn Sql, of: &EntriesOf, part: Part) -> Result<Vec<Entry>, Failed> {
+    entries(sql, ("refund-due", "due"), of, part)
 }
 
 /// What is owed or open of this payment, if anything is.
 pub fn unsettled(sql: &dyn Sql, transaction: &str) -> Result<Option<Entry>, Failed> {
-    let mut all = refunds(sql)?;
-    all.extend(reviews(sql)?);
-    Ok(all
-        .into_iter()
-        .find(|entry| entry.transaction_id == transaction))
+    let of = EntriesOf {
+        transaction: transaction.to_owned(),
+        ..EntriesOf::default()
+    };
+    let mut found = refunds_of(sql, &of, Part::ALL)?;
+    found.extend(reviews_of(sql, &of, Part::ALL)?);
+    Ok(found.pop())
 }
 
 /// Every payment that needs a person, oldest first.
 pub fn reviews(sql: &dyn Sql) -> Result<Vec<Entry>, Failed> {
-    entries(sql, "review", "open")
+    reviews_of(sql, &EntriesOf::default(), Part::ALL)
+}
+
+/// Some of them.
+pub fn reviews_of(sql: &dyn Sql, of: &EntriesOf, part: Part) -> Result<Vec<Entry>, Failed> {
+    entries(sql, ("review", "open"), of, part)
+}
+
+/// Something that the platform, or somebody else, sent and that is no good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// When.
+    pub at: Time,
+    /// `not-paid`, `refused`, `unverified`, `amount`, `unknown-order`.
+    pub kind: String,
+    /// The order number, if it is known.
+    pub order_no: String,
+    /// What was wrong, or the transaction.
+    pub what: String,
+}
+
+/// Whatever was sent and is no good, of this kind if it is not empty, newest first.
+pub fn problems(sql: &dyn Sql, kind: &str, part: Part) -> Result<Vec<Problem>, Failed> {
+    const PROBLEMS: &str = "SELECT at, kind, order_no, what FROM (
+            SELECT at, 'not-paid' AS kind, coalesce(order_no, '') AS order_no, what FROM attempts
+            UNION ALL SELECT at, 'refused', '', reason FROM refused
+            UNION ALL SELECT at, 'unverified', '', reason FROM quarantine
+            UNION ALL SELECT d.at, d.reason, p.order_no, p.transaction_id FROM dispositions d
+                JOIN payments p ON p.transaction_id = d.transaction_id
+                WHERE d.state = 'refund-due' AND d.reason IN ('amount', 'unknown-order')) AS problems
+        WHERE ?1 = '' OR kind = ?1 ORDER BY at DESC, kind, what LIMIT ?2 OFFSET ?3";
+    let read = |row: &Row| {
+        Ok(Problem {
+            at: Time(row.int(0)?),
+            kind: row.text(1)?.to_owned(),
+            order_no: row.text(2)?.to_owned(),
+            what: row.text(3)?.to_owned(),
+        })
+    };
+    let asked = [kind.into(), part.most.into(), part.skip.into()];
+    sql.rows(PROBLEMS, &asked)?.iter().map(read).collect()
 }
 
 /// The equation M2. It holds when every verified payment has a disposition, and the sales agree with their payments.
@@ -145,14 +232,41 @@ pub fn balance(sql: &dyn Sql) -> Result<Balance, Failed> {
     })
 }
 
-/// The sales that began since then, each with its name, newest first, no more than `most`.
-pub fn sales_since(sql: &dyn Sql, since: Time, most: usize) -> Result<Vec<(String, Line)>, Failed> {
+/// What sales are asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SalesOf {
+    /// That began then or later,
+    pub from: Time,
+    /// and before this.
+    pub to: Time,
+    /// That stand so, if it is not empty.
+    pub status: String,
+    /// Of this kiosk, if it is not empty.
+    pub kiosk: String,
+}
+
+/// Sales, each with its name, newest first.
+pub fn sales(sql: &dyn Sql, of: &SalesOf, part: Part) -> Result<Vec<(String, Line)>, Failed> {
     const SALES: &str = "SELECT created_at, kiosk, total, status,
         (SELECT order_no FROM orders WHERE orders.sale = sales.sale ORDER BY place DESC LIMIT 1), sale
-        FROM sales WHERE created_at >= ?1 ORDER BY created_at DESC, sale LIMIT ?2";
+        FROM sales WHERE created_at >= ?1 AND created_at < ?2 AND (?3 = '' OR status = ?3) AND (?4 = '' OR kiosk = ?4)
+        ORDER BY created_at DESC, sale LIMIT ?5 OFFSET ?6";
     let read = |row: &Row| Ok((row.text(5)?.to_owned(), Line::read(row)?));
-    let rows = sql.rows(SALES, &[since.0.into(), (most as i64).into()])?;
-    rows.iter().map(read).collect()
+    let asked = [
+        of.from.0.into(),
+        of.to.0.into(),
+        (&of.status).into(),
+        (&of.kiosk).into(),
+        part.most.into(),
+        part.skip.into(),
+    ];
+    sql.rows(SALES, &asked)?.iter().map(read).collect()
+}
+
+/// How many sales have not ended.
+pub fn live_sales(sql: &dyn Sql) -> Result<i64, Failed> {
+    const LIVE: &str = "SELECT count(*) FROM sales WHERE status IN ('open', 'paid', 'claimed')";
+    sql.row(LIVE, &[])?.int(0)
 }
 
 /// How many sales began since then, how many of them were dispensed, and their takings in fen.

@@ -1,5 +1,6 @@
 //! A sale's whole story, as the books hold it: the answer to "I paid and nothing came". Read only.
 
+use crate::ids::TransactionId;
 use crate::merchant::ledger::Time;
 use crate::merchant::store::reports::Line;
 use crate::merchant::store::sql::{Failed, Row, Sql, Value};
@@ -44,6 +45,8 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A person noted this.
+    Noted(String),
     /// The kiosk was allowed to dispense.
     Claimed,
     /// It ended so.
@@ -107,6 +110,11 @@ pub fn story(sql: &dyn Sql, sale: &str) -> Result<Option<Story>, Failed> {
             })
         },
     )?;
+    add(
+        "SELECT n.at, n.note FROM notes n JOIN payments p ON p.transaction_id = n.transaction_id
+         JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY n.line",
+        &|row| Ok(Event::Noted(row.text(1)?.to_owned())),
+    )?;
     if let Some(at) = row.some_int(5)? {
         events.push((Time(at), Event::Claimed));
     }
@@ -132,6 +140,21 @@ pub fn story(sql: &dyn Sql, sale: &str) -> Result<Option<Story>, Failed> {
         events,
         payments: payments.iter().map(read).collect::<Result<_, Failed>>()?,
     }))
+}
+
+/// Notes what a person says about a payment.
+pub fn note(
+    sql: &dyn Sql,
+    transaction: TransactionId,
+    note: &str,
+    now: Time,
+) -> Result<(), Failed> {
+    let noted = [transaction.as_str().into(), note.into(), now.0.into()];
+    sql.execute(
+        "INSERT INTO notes (transaction_id, note, at) VALUES (?1, ?2, ?3)",
+        &noted,
+    )?;
+    Ok(())
 }
 
 /// The most sales that a search finds.

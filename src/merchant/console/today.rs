@@ -1,0 +1,265 @@
+//! Today's page: takings, who waits, what is owed, which machines are well. It renews itself.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::page::{self, shell};
+use super::visitor::Language;
+use super::{lists, midnight_before, time_of_day};
+use crate::ids::KioskName;
+use crate::merchant::commands::yuan;
+use crate::merchant::ledger::Time;
+use crate::merchant::presence::SILENT_AFTER;
+use crate::merchant::store::Unavailable;
+use crate::merchant::store::kiosks::{self, Seen};
+use crate::merchant::store::reports::{self, Balance, Entry, Line, Part, SalesOf};
+use crate::merchant::store::sql::Sql;
+use crate::merchant::{Merchant, now};
+
+/// So many sales, and payments that need somebody, are on the page.
+const SOME: Part = Part { skip: 0, most: 10 };
+
+/// What today's page shows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Today {
+    /// When it was asked for.
+    pub now: Time,
+    /// How many sales began.
+    pub sales: i64,
+    /// How many of them were dispensed.
+    pub dispensed: i64,
+    /// What these took, in fen.
+    pub takings: i64,
+    /// How many sales have not ended.
+    pub live: i64,
+    /// The newest sales.
+    pub lines: Vec<(String, Line)>,
+    /// Money that must go back, the oldest.
+    pub refunds: Vec<Entry>,
+    /// Payments that need a person, the oldest.
+    pub reviews: Vec<Entry>,
+    /// The equation M2.
+    pub balance: Balance,
+    /// Every machine.
+    pub kiosks: Vec<Kiosk>,
+}
+
+/// A machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kiosk {
+    /// Its name.
+    pub name: KioskName,
+    /// When and how it was heard of last.
+    pub seen: Option<Seen>,
+    /// How many sales it dispensed today.
+    pub sold: i64,
+    /// What they took, in fen.
+    pub takings: i64,
+}
+
+impl Kiosk {
+    /// Whether it was heard of, and is not any more.
+    pub fn is_silent(&self, now: Time) -> bool {
+        let longest = SILENT_AFTER.as_secs();
+        self.seen
+            .as_ref()
+            .is_some_and(|seen| now.seconds_since(seen.at) >= longest)
+    }
+
+    /// Whether it says that it cannot sell.
+    pub fn is_out_of_service(&self) -> bool {
+        self.seen
+            .as_ref()
+            .is_some_and(|seen| !seen.fault.is_empty())
+    }
+}
+
+/// Reads what the page shows.
+pub async fn read(merchant: &Merchant) -> Result<Today, Unavailable> {
+    let now = now();
+    let midnight = midnight_before(now);
+    let kiosks = kiosks(merchant).await?;
+    let figures = move |sql: &dyn Sql| {
+        let (sales, dispensed, takings) = reports::takings_since(sql, midnight)?;
+        let of = SalesOf {
+            from: midnight,
+            to: Time(i64::MAX),
+            status: String::new(),
+            kiosk: String::new(),
+        };
+        Ok(Today {
+            now,
+            sales,
+            dispensed,
+            takings,
+            live: reports::live_sales(sql)?,
+            lines: reports::sales(sql, &of, SOME)?,
+            refunds: reports::refunds_of(sql, &Default::default(), SOME)?,
+            reviews: reports::reviews_of(sql, &Default::default(), SOME)?,
+            balance: reports::balance(sql)?,
+            kiosks: Vec::new(),
+        })
+    };
+    let today = merchant.store.read(figures).await?;
+    Ok(Today { kiosks, ..today })
+}
+
+/// Every machine that may call, or has called: the silent ones first, then those out of service, then by name.
+pub async fn kiosks(merchant: &Merchant) -> Result<Vec<Kiosk>, Unavailable> {
+    let (now, allowed) = (now(), merchant.known_kiosks());
+    let midnight = midnight_before(now);
+    let figures = move |sql: &dyn Sql| Ok((kiosks::all(sql)?, kiosks::takings(sql, midnight)?));
+    let (seen, takings) = merchant.store.read(figures).await?;
+    let mut seen: HashMap<KioskName, Seen> = seen.into_iter().collect();
+    let mut all: BTreeMap<KioskName, Kiosk> = allowed
+        .into_iter()
+        .map(|name| {
+            let seen = seen.remove(&name);
+            let (sold, takings) = (0, 0);
+            (
+                name,
+                Kiosk {
+                    name,
+                    seen,
+                    sold,
+                    takings,
+                },
+            )
+        })
+        .collect();
+    for (name, sold, takings) in takings {
+        if let Some(kiosk) = all.get_mut(&name) {
+            (kiosk.sold, kiosk.takings) = (sold, takings);
+        }
+    }
+    let mut all: Vec<Kiosk> = all.into_values().collect();
+    all.sort_by_key(|kiosk| (!kiosk.is_silent(now), !kiosk.is_out_of_service()));
+    Ok(all)
+}
+
+/// Today.
+pub fn page(language: Language, today: &Today) -> String {
+    let body = format!(
+        r#"<main>{search}<div id="live">{live}</div></main><script src="/console.js" defer></script>"#,
+        search = lists::search(language, ""),
+        live = live(language, today),
+    );
+    shell(language, "/", language.say("今日", "Today"), &body)
+}
+
+/// What changes on it.
+pub fn live(language: Language, today: &Today) -> String {
+    let figure = |id: &str, class: &str, link: &str, label: &str, value: &str, note: &str| {
+        format!(
+            r#"<a class="figure {class}" id="{id}" href="{link}"><span>{label}</span><b>{value}</b><small>{note}</small></a>"#
+        )
+    };
+    let owed = |fen: i64| if fen > 0 { "owed" } else { "" };
+    let balance = &today.balance;
+    let holds = match balance.holds {
+        true => language.say("账目平衡", "The books balance"),
+        false => language.say(
+            "账目不平，请立即检查",
+            "THE BOOKS DO NOT BALANCE: look into it now",
+        ),
+    };
+    let success = match today.sales - today.live {
+        ended if ended > 0 => format!(
+            "{} {} %",
+            language.say("成功率", "success"),
+            today.dispensed * 100 / ended.max(today.dispensed)
+        ),
+        _ => format!("{} {}", today.sales, language.say("笔开始", "begun")),
+    };
+    let silent = today
+        .kiosks
+        .iter()
+        .filter(|kiosk| kiosk.is_silent(today.now));
+    let silent = silent.count();
+    let down = today
+        .kiosks
+        .iter()
+        .filter(|kiosk| kiosk.is_out_of_service());
+    let down = down.count();
+    let kiosks_note = match (silent, down) {
+        (0, 0) => language.say("一切正常", "all is well").to_owned(),
+        (0, down) => format!("{down} {}", language.say("台停机", "out of service")),
+        (silent, _) => format!("{silent} {}", language.say("台失联", "silent")),
+    };
+    let yuan = |fen| format!("¥{}", yuan(fen));
+    let figures = [
+        figure(
+            "takings",
+            "",
+            "/sales?status=dispensed",
+            language.say("今日收款", "Takings"),
+            &yuan(today.takings),
+            &format!(
+                "{} {}",
+                today.dispensed,
+                language.say("笔出货", "dispensed")
+            ),
+        ),
+        figure(
+            "sales",
+            "",
+            "/sales",
+            language.say("正在进行", "Waiting now"),
+            &today.live.to_string(),
+            &success,
+        ),
+        figure(
+            "due",
+            owed(balance.refund_due),
+            "/refunds",
+            language.say("待退款", "Refunds due"),
+            &yuan(balance.refund_due),
+            "",
+        ),
+        figure(
+            "review",
+            owed(balance.review),
+            "/reviews",
+            language.say("待核实", "To review"),
+            &yuan(balance.review),
+            "",
+        ),
+        figure(
+            "kiosks",
+            owed((silent + down) as i64),
+            "/kiosks",
+            language.say("机器", "Kiosks"),
+            &format!("{}/{}", today.kiosks.len() - silent, today.kiosks.len()),
+            &kiosks_note,
+        ),
+    ]
+    .concat();
+    format!(
+        r#"<section class="figures">{figures}</section>
+<section><h2>{refunds_title}</h2>{refunds}</section>
+<section><h2>{reviews_title}</h2>{reviews}</section>
+<section><h2>{sales_title}</h2>{lines}</section>
+<p id="balance" class="{balance_class}">{holds} · {time}</p>"#,
+        refunds_title = language.say("待退款", "Refunds due"),
+        refunds = page::entries(
+            language,
+            "refunds",
+            &today.refunds,
+            language.say("没有待退款", "Nothing to refund")
+        ),
+        reviews_title = language.say("待核实", "To review"),
+        reviews = page::entries(
+            language,
+            "reviews",
+            &today.reviews,
+            language.say("没有待核实的付款", "Nothing to review")
+        ),
+        sales_title = language.say("最近订单", "The newest sales"),
+        lines = page::lines(
+            language,
+            &today.lines,
+            language.say("今天还没有订单", "No sales yet today")
+        ),
+        balance_class = if balance.holds { "" } else { "alarm" },
+        time = time_of_day(today.now),
+    )
+}

@@ -1,0 +1,67 @@
+//! When each kiosk was heard of last, and what it said of itself.
+
+use crate::ids::KioskName;
+use crate::merchant::ledger::Time;
+use crate::merchant::store::sql::{Failed, Row, Sql};
+
+/// A kiosk as it was heard of last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// When.
+    pub at: Time,
+    /// Its program's version; empty if it does not say.
+    pub version: String,
+    /// What it does: `ready`, `selling`, `out-of-service`.
+    pub state: String,
+    /// Why it is out of service; empty if it is not.
+    pub fault: String,
+    /// Since when state and fault are these.
+    pub since: Time,
+}
+
+/// Notes kiosks. What another server has heard later stays.
+pub fn note(sql: &dyn Sql, seen: &[(KioskName, Seen)]) -> Result<(), Failed> {
+    const NOTE: &str = "INSERT INTO kiosks (kiosk, seen_at, version, state, fault, since)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kiosk) DO UPDATE SET seen_at = excluded.seen_at,
+        version = excluded.version, state = excluded.state, fault = excluded.fault, since = excluded.since
+        WHERE kiosks.seen_at < excluded.seen_at";
+    for (kiosk, seen) in seen {
+        let row = [
+            kiosk.as_str().into(),
+            seen.at.0.into(),
+            (&seen.version).into(),
+            (&seen.state).into(),
+            (&seen.fault).into(),
+            seen.since.0.into(),
+        ];
+        sql.execute(NOTE, &row)?;
+    }
+    Ok(())
+}
+
+/// Every kiosk that was ever heard of, by name.
+pub fn all(sql: &dyn Sql) -> Result<Vec<(KioskName, Seen)>, Failed> {
+    let read = |row: &Row| {
+        let seen = Seen {
+            at: Time(row.int(1)?),
+            version: row.text(2)?.to_owned(),
+            state: row.text(3)?.to_owned(),
+            fault: row.text(4)?.to_owned(),
+            since: Time(row.int(5)?),
+        };
+        Ok((row.name(0, KioskName::new)?, seen))
+    };
+    let all = "SELECT kiosk, seen_at, version, state, fault, since FROM kiosks ORDER BY kiosk";
+    sql.rows(all, &[])?.iter().map(read).collect()
+}
+
+/// What each kiosk took since then: how many sales were dispensed, and their fen.
+pub fn takings(sql: &dyn Sql, since: Time) -> Result<Vec<(KioskName, i64, i64)>, Failed> {
+    const TAKINGS: &str = "SELECT kiosk, count(*), CAST(sum(total) AS BIGINT) FROM sales
+        WHERE created_at >= ?1 AND status = 'dispensed' GROUP BY kiosk ORDER BY kiosk";
+    let read = |row: &Row| Ok((row.name(0, KioskName::new)?, row.int(1)?, row.int(2)?));
+    sql.rows(TAKINGS, &[since.0.into()])?
+        .iter()
+        .map(read)
+        .collect()
+}
