@@ -5,53 +5,26 @@
 #[path = "support/shop.rs"]
 mod shop;
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+#[path = "support/browser.rs"]
+mod browser;
+
+use std::ops::Deref;
+use std::process::Command;
 use std::time::Duration;
 
+use browser::{Browser, Ended, start, told};
+use fantoccini::Locator;
 use fantoccini::key::Key;
-use fantoccini::{Client, ClientBuilder, Locator};
-use serde_json::{Value, json};
-
-/// A program that ends with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(command: &mut Command) -> (Ended, BufReader<std::process::ChildStdout>) {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("started");
-    let lines = BufReader::new(child.stdout.take().expect("piped"));
-    (Ended(child), lines)
-}
-
-/// The first line's rest after `begin`, trimmed.
-fn told(lines: &mut impl BufRead, begin: &str) -> String {
-    for line in lines.lines() {
-        let line = line.expect("text");
-        if let Some((_, rest)) = line.split_once(begin) {
-            return rest.trim().to_owned();
-        }
-    }
-    panic!("it ended without telling {begin}")
-}
+use serde_json::json;
+use shop::{PASSWORD, Shop, paid, signed};
 
 /// Chromium, the demo, and the three pages.
 struct Desk {
-    client: Client,
+    browser: Browser,
     kiosk: String,
     console: String,
     password: String,
-    _programs: [Ended; 2],
+    _demo: Ended,
 }
 
 impl Desk {
@@ -65,38 +38,14 @@ impl Desk {
         told(&mut lines, "phone    ");
         let console = told(&mut lines, "console  ");
         let (console, password) = console.split_once("  (password ").expect("the password");
-        let (driver, mut lines) = start(Command::new("chromedriver").arg("--port=0"));
-        let port = told(&mut lines, "was started successfully on port ");
-        let arguments = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--window-size=1180,820",
-        ];
-        let wanted = json!({ "goog:chromeOptions": { "args": arguments, "prefs": { "intl.accept_languages": "zh-CN" } } });
-        let Value::Object(wanted) = wanted else {
-            unreachable!("it is an object")
-        };
-        let port = port.trim_end_matches('.');
-        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
-            .capabilities(wanted)
-            .connect(&format!("http://127.0.0.1:{port}"))
-            .await
-            .expect("Chromium and its driver are installed");
-        let password = password.trim_end_matches(')').to_owned();
-        let (console, _programs) = (console.to_owned(), [demo, driver]);
-        client.goto(&kiosk).await.expect("the desk");
+        let browser = Browser::open().await;
+        browser.goto(&kiosk).await;
         Desk {
-            client,
+            browser,
             kiosk,
-            console,
-            password,
-            _programs,
+            console: console.to_owned(),
+            password: password.trim_end_matches(')').to_owned(),
+            _demo: demo,
         }
     }
 
@@ -109,12 +58,6 @@ impl Desk {
                 .expect("the key");
             key.click().await.expect("pressed");
         }
-    }
-
-    async fn wait_for(&self, css: &str) {
-        let wait = self.client.wait().at_most(Duration::from_secs(20));
-        let found = wait.for_element(Locator::Css(css)).await;
-        assert!(found.is_ok(), "{css} never came");
     }
 
     async fn screen(&self, name: &str) {
@@ -161,23 +104,6 @@ impl Desk {
             .expect("a number")
     }
 
-    async fn screenshot(&self, name: &str) {
-        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-        std::fs::create_dir_all(&dir).expect("a directory");
-        let picture = self.client.screenshot().await.expect("a screenshot");
-        std::fs::write(dir.join(format!("{name}.png")), picture).expect("written");
-    }
-
-    async fn text(&self, css: &str) -> String {
-        self.client
-            .find(Locator::Css(css))
-            .await
-            .expect(css)
-            .text()
-            .await
-            .expect("text")
-    }
-
     /// Clicks a link that opens a window of its own, and goes there.
     async fn follow(&self, css: &str) -> fantoccini::wd::WindowHandle {
         let here = self.client.window().await.expect("a window");
@@ -203,7 +129,15 @@ impl Desk {
     }
 
     async fn close(self) {
-        self.client.close().await.expect("closed");
+        self.browser.client.close().await.expect("closed");
+    }
+}
+
+impl Deref for Desk {
+    type Target = Browser;
+
+    fn deref(&self) -> &Browser {
+        &self.browser
     }
 }
 
@@ -275,67 +209,13 @@ async fn a_sale_on_the_desk_with_the_phone_beside_it() {
     desk.screenshot("desk-5-thank-you").await;
     assert_eq!(desk.text("#pulses").await, "1");
 
-    desk.client.goto(&desk.console).await.expect("the console");
-    let enter = async |password: &str| {
-        desk.client
-            .find(Locator::Css("#password"))
-            .await
-            .expect("a field")
-            .send_keys(password)
-            .await
-            .expect("typed");
-        desk.client
-            .find(Locator::Css("form button"))
-            .await
-            .expect("a button")
-            .click()
-            .await
-            .expect("clicked");
-    };
-    enter("wrong").await;
-    desk.wait_for(".complaint").await;
-    assert!(!desk.text(".complaint").await.is_empty());
-    desk.screenshot("console-1-wrong").await;
-    enter(&desk.password).await;
+    desk.goto(&desk.console).await;
+    desk.types("#password", &desk.password).await;
+    desk.click("form button").await;
     desk.wait_for("#lines .status.dispensed").await;
     assert!(desk.text("#takings").await.contains("¥3.50"));
     assert!(desk.text("#balance").await.contains("账目平衡"));
-    desk.screenshot("console-2-today").await;
-    let today = desk.client.current_url().await.expect("an address");
-    let order = desk.text("#lines a").await;
-    let field = desk.client.find(Locator::Css("#search")).await;
-    let last_four = &order[order.len() - 4..];
-    let typed = format!("{last_four}{}", char::from(Key::Enter));
-    field
-        .expect("a field")
-        .send_keys(&typed)
-        .await
-        .expect("typed");
-    desk.wait_for(".story").await;
-    assert!(desk.text(".story").await.contains("付款已换得货物"));
-    desk.screenshot("console-4-a-sale").await;
-    desk.client
-        .goto(today.as_str())
-        .await
-        .expect("back to today");
-    desk.wait_for("#lines .status.dispensed").await;
-    desk.client
-        .set_window_size(390, 844)
-        .await
-        .expect("as small as a phone");
-    desk.screenshot("console-3-phone-sized").await;
-    desk.client
-        .set_window_size(1180, 820)
-        .await
-        .expect("large again");
-    desk.client
-        .find(Locator::Css("header button"))
-        .await
-        .expect("a button")
-        .click()
-        .await
-        .expect("clicked");
-    desk.wait_for("input#password").await;
+    desk.screenshot("desk-9-console").await;
     desk.close().await;
 }
 
@@ -381,8 +261,164 @@ async fn a_new_code_a_cancel_and_wrong_keys() {
         .expect("as small as a phone");
     desk.client.goto(&desk.kiosk).await.expect("the desk");
     desk.screen("amount").await;
-    desk.screenshot("desk-9-phone-sized").await;
+    desk.screenshot("desk-10-phone-sized").await;
     desk.close().await;
+}
+
+/// A merchant's day: sales of every fate, a refund, a review, somebody who plays with notifications, a bill.
+fn busy_shop() -> Shop {
+    let shop = Shop::open();
+    for random in 1..=12 {
+        let (sale, order) = shop.sale(random);
+        if random % 4 == 0 {
+            shop.call("POST", &format!("/v1/sales/{sale}/close"), &json!({}));
+            continue;
+        }
+        let mut fields = paid(order.as_str(), &format!("T{random}"), "350");
+        fields.insert(
+            "attach".to_owned(),
+            "<script>document.title = 'pwned'</script>".to_owned(),
+        );
+        shop.notify(signed(fields));
+        let (_, granted) = shop.claim(sale, random);
+        let outcome = match random {
+            5 => "unknown",
+            6 => "not-dispensed",
+            _ => "dispensed",
+        };
+        let report = json!({ "claim": granted["claim"], "outcome": outcome });
+        shop.call("POST", &format!("/v1/sales/{sale}/outcome"), &report);
+    }
+    shop.sale(13);
+    shop.notify(signed(paid("nobody-knows-it", "T99", "350")));
+    shop.notify("<xml><a>forged</a></xml>");
+    shop.call(
+        "POST",
+        "/v1/heartbeat",
+        &json!({ "state": "out-of-service", "fault": "dispenser" }),
+    );
+    let other = |path: &str, body| shop.call_as(shop::OTHER_TOKEN, "POST", path, &body);
+    other("/v1/heartbeat", json!({ "state": "ready" }));
+    let bill = include_str!("../docs/reconcile/bill.csv");
+    std::fs::write(shop.path("bill.csv"), bill).expect("written");
+    let bill = shop.path("bill.csv").display().to_string();
+    let map = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reconcile/map.toml");
+    shop.command(&["reconcile", "--bill", &bill, "--map", map]);
+    shop
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium"]
+async fn a_merchant_looks_after_the_day_in_the_console() {
+    let shop = busy_shop();
+    let (browser, url) = (Browser::open().await, shop.merchant.url(""));
+    browser.goto(&url).await;
+    for _ in 0..6 {
+        browser.types("#password", "wrong").await;
+        browser.click("form button").await;
+        browser.wait_for(".complaint:not(:empty)").await;
+    }
+    browser.screenshot("console-1-wrong").await;
+    browser.types("#password", PASSWORD).await;
+    browser.click("form button").await;
+    browser.wait_for("#lines").await;
+    assert!(browser.text("#takings").await.contains("¥24.50"));
+    browser.screenshot("console-2-today").await;
+
+    // It renews itself, and lets whoever types.
+    browser.types("#search", "T9").await;
+    let (_, order) = shop.sale(14);
+    until(async || browser.text("#lines").await.contains(order.as_str())).await;
+    let typed = "return document.getElementById('search').value";
+    let typed = browser.client.execute(typed, vec![]).await.expect("asked");
+    assert_eq!(typed, "T9");
+
+    // A customer names the last four: the whole story, in which a stranger's words are words.
+    let told = selpay_kiosk::ids::OrderNo::from_random(1_000_006);
+    let last_four = format!("{}{}", told.last_four(), char::from(Key::Enter));
+    browser.goto(&format!("{url}/sales")).await;
+    browser.types("#search", &last_four).await;
+    browser.wait_for(".story").await;
+    assert!(
+        browser
+            .text(".story")
+            .await
+            .contains("付款应退回（未出货）")
+    );
+    browser.click("summary").await;
+    assert!(
+        browser
+            .text("details")
+            .await
+            .contains("<script>document.title = 'pwned'</script>")
+    );
+    assert_eq!(browser.client.title().await.expect("a title"), "售货管理");
+    browser.screenshot("console-3-a-sale").await;
+
+    // A refund was made at the platform, and is noted.
+    browser
+        .goto(&format!("{url}/refunds?reason=not-dispensed"))
+        .await;
+    browser.click("a[href='/payments/T6']").await;
+    browser.types("#note", "收据 7").await;
+    browser.screenshot("console-4-refund").await;
+    browser.click("button[value='money-sent']").await;
+    browser.wait_for("#refunds").await;
+    assert!(!browser.text("#refunds").await.contains("T6"));
+    assert_eq!(shop.the_books_balance()["refunded"], 350);
+
+    // Somebody has looked whether the goods came out.
+    browser.goto(&format!("{url}/reviews")).await;
+    browser.screenshot("console-5-reviews").await;
+    browser.click("a[href='/payments/T5']").await;
+    browser.click("button[value='came-out']").await;
+    browser.wait_for(".nothing").await;
+    assert_eq!(shop.the_books_balance()["review"], 0);
+
+    for (list, sees) in [
+        ("kiosks", "停机：出货装置未就绪"),
+        ("problems", "签名不符"),
+        ("bills", "bill.csv"),
+        ("sales", "已取消"),
+    ] {
+        browser.goto(&format!("{url}/{list}")).await;
+        let shown = async || browser.text("main").await.contains(sees);
+        until(async || {
+            let is_there = shown().await;
+            if !is_there {
+                browser.client.refresh().await.expect("again");
+            }
+            is_there
+        })
+        .await;
+        browser.screenshot(&format!("console-6-{list}")).await;
+    }
+    let csv = "return fetch(document.querySelector('a.file').href).then((answer) => answer.text())";
+    let csv = browser.client.execute(csv, vec![]).await.expect("fetched");
+    let csv = csv.as_str().expect("text");
+    assert!(
+        csv.starts_with("began,sale,order") && csv.lines().count() == 15,
+        "{csv}"
+    );
+
+    // On a phone nothing is cut off: lists move by themselves.
+    browser.resize(390, 844).await;
+    for place in ["", "sales", "kiosks", "problems", "payments/T99", "bills"] {
+        browser.goto(&format!("{url}/{place}")).await;
+        let wider =
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        let wider = browser.client.execute(wider, vec![]).await.expect("asked");
+        assert_eq!(wider, 0, "{place}");
+        let name = place.split('/').next().unwrap_or_default();
+        browser.screenshot(&format!("console-7-phone-{name}")).await;
+    }
+    browser.goto(&url).await;
+    browser.click("header a").await;
+    until(async || browser.text("h1").await == "Today").await;
+    browser.screenshot("console-8-english").await;
+    browser.click("header button").await;
+    browser.wait_for("input#password").await;
+    browser.client.close().await.expect("closed");
 }
 
 /// Asks again and again until it is so.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use form_urlencoded::Serializer;
 use serde::Deserialize;
 
-use super::page::{self, escape, shell};
+use super::page::{self, Head, escape, shell};
 use super::today::Kiosk;
 use super::visitor::Language;
 use super::{DAY, beginning_of, moment};
@@ -312,10 +312,10 @@ pub fn problems(language: Language, asked: &Asked, problems: Vec<Problem>) -> St
         );
     }
     let heads = [
-        language.say("时间", "Time"),
-        language.say("类别", "Kind"),
-        language.say("订单号", "Order number"),
-        language.say("说明", "What"),
+        Head::Text(language.say("时间", "Time")),
+        Head::Text(language.say("类别", "Kind")),
+        Head::Text(language.say("订单号", "Order number")),
+        Head::Text(language.say("说明", "What")),
     ];
     let nothing = language.say("没有异常", "No problems");
     let table = page::table("problems", &heads, &rows, nothing);
@@ -362,12 +362,12 @@ pub fn kiosks(language: Language, kiosks: &[Kiosk], now: Time) -> String {
         );
     }
     let heads = [
-        language.say("机器", "Kiosk"),
-        language.say("状态", "State"),
-        language.say("最近联系", "Heard of"),
-        language.say("今日收款", "Takings today"),
-        language.say("出货", "Dispensed"),
-        language.say("版本", "Version"),
+        Head::Text(language.say("机器", "Kiosk")),
+        Head::Text(language.say("状态", "State")),
+        Head::Text(language.say("最近联系", "Heard of")),
+        Head::Number(language.say("今日收款", "Takings today")),
+        Head::Number(language.say("出货", "Dispensed")),
+        Head::Text(language.say("版本", "Version")),
     ];
     let nothing = language.say(
         "还没有机器：merchant kiosk add",

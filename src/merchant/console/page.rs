@@ -126,15 +126,22 @@ pub(super) fn shell(language: Language, here: &str, title: &str, body: &str) -> 
     frame(language, &body)
 }
 
+/// A column's head; numbers stand at its right.
+pub(super) enum Head {
+    Text(&'static str),
+    Number(&'static str),
+}
+
 /// A table, or what is said where there is nothing in it.
-pub(super) fn table(id: &str, heads: &[&str], rows: &str, nothing: &str) -> String {
+pub(super) fn table(id: &str, heads: &[Head], rows: &str, nothing: &str) -> String {
     if rows.is_empty() {
         return format!(r#"<p class="nothing">{nothing}</p>"#);
     }
-    let heads: String = heads
-        .iter()
-        .map(|head| format!("<th>{head}</th>"))
-        .collect();
+    let cell = |head: &Head| match head {
+        Head::Text(text) => format!("<th>{text}</th>"),
+        Head::Number(text) => format!(r#"<th class="money">{text}</th>"#),
+    };
+    let heads: String = heads.iter().map(cell).collect();
     format!(
         r#"<div class="table"><table id="{id}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"#
     )
@@ -166,11 +173,11 @@ pub(super) fn entries(language: Language, id: &str, entries: &[Entry], nothing: 
         );
     }
     let heads = [
-        language.say("金额", "Amount"),
-        language.say("原因", "Reason"),
-        "",
-        language.say("订单号", "Order number"),
-        language.say("平台交易号", "Transaction"),
+        Head::Number(language.say("金额", "Amount")),
+        Head::Text(language.say("原因", "Reason")),
+        Head::Text(""),
+        Head::Text(language.say("订单号", "Order number")),
+        Head::Text(language.say("平台交易号", "Transaction")),
     ];
     table(id, &heads, &rows, nothing)
 }
@@ -206,11 +213,11 @@ fn all_lines(
         );
     }
     let heads = [
-        language.say("时间", "Time"),
-        language.say("金额", "Amount"),
-        language.say("状态", "Status"),
-        language.say("机器", "Kiosk"),
-        language.say("订单号", "Order number"),
+        Head::Text(language.say("时间", "Time")),
+        Head::Number(language.say("金额", "Amount")),
+        Head::Text(language.say("状态", "Status")),
+        Head::Text(language.say("机器", "Kiosk")),
+        Head::Text(language.say("订单号", "Order number")),
     ];
     table("lines", &heads, &rows, nothing)
 }

@@ -179,7 +179,8 @@ pub fn live(language: Language, today: &Today) -> String {
         .kiosks
         .iter()
         .filter(|kiosk| kiosk.is_out_of_service());
-    let down = down.count();
+    let down = down.filter(|kiosk| !kiosk.is_silent(today.now)).count();
+    let well = today.kiosks.len() - silent - down;
     let kiosks_note = match (silent, down) {
         (0, 0) => language.say("一切正常", "all is well").to_owned(),
         (0, down) => format!("{down} {}", language.say("台停机", "out of service")),
@@ -228,7 +229,7 @@ pub fn live(language: Language, today: &Today) -> String {
             owed((silent + down) as i64),
             "/kiosks",
             language.say("机器", "Kiosks"),
-            &format!("{}/{}", today.kiosks.len() - silent, today.kiosks.len()),
+            &format!("{well}/{}", today.kiosks.len()),
             &kiosks_note,
         ),
     ]
