@@ -9,7 +9,7 @@ use crate::kiosk::legend::Legend;
 use crate::kiosk::machine::effect::Record;
 use crate::kiosk::machine::event::{Key, NoReply, NotAdded, Unsettled};
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::machine::screen::{Language, Screen};
+use crate::kiosk::machine::screen::{Language, Outage, Screen};
 use crate::kiosk::ui::frame::Frame;
 use crate::money::Fen;
 use crate::sale::{Outcome, SaleStatus};
@@ -187,6 +187,8 @@ pub trait Merchant {
     ) -> Result<(), NoReply>;
     /// Closes a sale.
     fn close(&mut self, sale: SaleId, idle: Idle<'_>) -> Result<(), NoReply>;
+    /// Tells that the kiosk is there, and what keeps it from selling. Nothing depends on whether that is heard.
+    fn heartbeat(&mut self, _outage: Option<Outage>, _idle: Idle<'_>) {}
 }
 
 /// The platform.

@@ -13,7 +13,7 @@ use crate::ids::SaleId;
 use crate::kiosk::machine::effect::{Effect, Effects};
 use crate::kiosk::machine::event::{Event, Key};
 use crate::kiosk::machine::instant::Instant;
-use crate::kiosk::machine::screen::{Language, Screen};
+use crate::kiosk::machine::screen::{Language, Outage, Screen};
 use crate::kiosk::machine::{Machine, Random};
 use crate::kiosk::ports::{
     Awake, Clock, Dispenser, Display, Journal, Keypad, Merchant, Motion, Patience, Platform,
@@ -71,6 +71,8 @@ pub enum Happening<'a> {
     Screen(&'a Screen),
 }
 
+/// So often the merchant is told that the kiosk is there.
+const HEARTBEAT: Duration = Duration::from_secs(60);
 /// How long a pulse may go on after the kiosk was told to end.
 const LAST_PULSE: Duration = Duration::from_secs(5);
 
@@ -104,6 +106,8 @@ pub struct Runner {
     journal: Box<dyn Journal>,
     merchant: Box<dyn Merchant>,
     platform: Box<dyn Platform>,
+    /// What the merchant was told last of what keeps us from selling, and when.
+    told: Option<(Instant, Option<Outage>)>,
 }
 
 /// Where the customer stands: everything that goes on while a call waits for its answer.
@@ -184,6 +188,7 @@ impl Runner {
             journal,
             merchant,
             platform,
+            told: None,
         }
     }
 
@@ -195,6 +200,7 @@ impl Runner {
         let mut stopped_at = None;
         loop {
             self.turn();
+            self.tell();
             let counter = &mut self.counter;
             let now = counter.clock.now();
             if (counter.stop)() {
@@ -222,6 +228,27 @@ impl Runner {
                 return;
             }
         }
+    }
+
+    /// Tells the merchant now and then that we are there, and at once when something keeps us from selling, or does no
+    /// more. A sale tells by itself.
+    fn tell(&mut self) {
+        let counter = &mut self.counter;
+        let now = counter.clock.now();
+        let outage = match counter.machine.screen(now) {
+            Screen::Amount { .. } => None,
+            Screen::OutOfService { why } => Some(why),
+            _ => return,
+        };
+        let is_told = self
+            .told
+            .is_some_and(|(at, told)| told == outage && now - at < HEARTBEAT);
+        if is_told || !counter.pending.is_empty() || (counter.stop)() {
+            return;
+        }
+        self.told = Some((now, outage));
+        counter.is_reading = true;
+        self.merchant.heartbeat(outage, counter);
     }
 
     /// Performs what is pending, in order.
@@ -263,6 +290,7 @@ impl Runner {
             journal,
             merchant,
             platform,
+            ..
         } = self;
         counter.is_reading = matches!(effect, Effect::AskUnsettled | Effect::Poll { .. });
         match effect {

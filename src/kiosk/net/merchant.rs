@@ -17,6 +17,7 @@ use crate::files::Unusable;
 use crate::ids::{ClaimId, OrderNo, SaleId};
 use crate::kiosk::config::Config;
 use crate::kiosk::machine::event::{NoReply, Unsettled, UnsettledSale};
+use crate::kiosk::machine::screen::Outage;
 use crate::kiosk::ports::{Idle, Merchant};
 use crate::money::Fen;
 use crate::sale::{Outcome, SaleStatus};
@@ -185,7 +186,38 @@ fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> 
     }
 }
 
+/// What keeps us from selling, in the API's words.
+fn fault(outage: Outage) -> &'static str {
+    match outage {
+        Outage::NoMerchant => "network",
+        Outage::NotAdmitted => "token",
+        Outage::Dispenser => "dispenser",
+        Outage::Journal => "storage",
+        Outage::TooManyUnsettled => "unsettled",
+    }
+}
+
 impl Merchant for MerchantClient {
+    fn heartbeat(&mut self, outage: Option<Outage>, idle: Idle<'_>) {
+        let state = match outage {
+            None => "ready",
+            Some(_) => "out-of-service",
+        };
+        let told = api::Heartbeat {
+            state: state.to_owned(),
+            fault: outage.map(fault).map(str::to_owned),
+        };
+        let url = format!("{}/v1/heartbeat", self.url);
+        let call = || {
+            let request = self.agent.post(&url);
+            request
+                .header("Authorization", &self.authorization)
+                .send_json(&told)
+        };
+        // A merchant that does not want to know says 404.
+        let _ = whole("POST /v1/heartbeat", idle, call);
+    }
+
     fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply> {
         let theirs: Vec<api::UnsettledSale> =
             self.get(idle, "/v1/sales/unsettled", Duration::ZERO)?;

@@ -152,6 +152,11 @@ thread_local! {
     static CLAIMED: Cell<Option<Rc<Cell<bool>>>> = const { Cell::new(None) };
 }
 
+thread_local! {
+    /// What the merchant was told of how the kiosk is.
+    static TOLD: RefCell<Vec<Option<Outage>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A merchant and a platform where every sale is paid at once.
 struct GoodDay;
 
@@ -181,6 +186,10 @@ impl Merchant for GoodDay {
 
     fn close(&mut self, _: SaleId, _: Idle<'_>) -> Result<(), NoReply> {
         Ok(())
+    }
+
+    fn heartbeat(&mut self, outage: Option<Outage>, _: Idle<'_>) {
+        TOLD.with_borrow_mut(|told| told.push(outage));
     }
 }
 
@@ -401,4 +410,43 @@ fn what_is_wanted_while_a_picture_is_on_its_way_does_not_wait_behind_it() {
         (6010..=6150).contains(at),
         "the sale began at {at} ms, two pictures take 120: {began:?}"
     );
+}
+
+/// A dispenser that is not ready from one minute to the next.
+struct Jams(Time);
+
+impl Dispenser for Jams {
+    fn is_ready(&mut self) -> bool {
+        !(100_000..160_000).contains(&self.0.0.get())
+    }
+
+    fn start(&mut self, _: Instant, _: SaleId, _: Fen) -> io::Result<()> {
+        panic!("nobody buys anything")
+    }
+
+    fn poll(&mut self, _: Instant) -> Option<Outcome> {
+        None
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+}
+
+#[test]
+fn the_merchant_is_told_once_a_minute_and_whenever_something_breaks_or_is_mended() {
+    TOLD.take();
+    let time = Time::default();
+    let panel = Box::new(SlowPanel(time.clone()));
+    let keypad = Box::new(Customer {
+        time: time.clone(),
+        keys: Vec::new(),
+        leaves_at: 300_000,
+    });
+    let ports = good_day(&time, panel, keypad, Box::new(Jams(time.clone())));
+    let (machine, first) = Machine::resume(SETTINGS, time.now(), []).expect("an empty journal");
+    Runner::new(machine, first, ports).run();
+    let down = Some(Outage::Dispenser);
+    // At the start and after a minute; broken at 100 s, mended at 160 s, and two more minutes.
+    assert_eq!(TOLD.take(), [None, None, down, None, None, None]);
 }
