@@ -3,10 +3,11 @@
 //! - [`ledger`]: the rules, pure. [`store`]: the books, in which they are applied.
 //! - [`notify`]: what a notification's body is worth, pure. [`http`]: the shell around all of it, without a decision.
 //! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line. [`presence`]: which kiosks were
-//!   heard of. [`tls`]: for those without a proxy. [`password`]: the console's.
+//!   heard of. [`alarms`]: what somebody must be woken for. [`tls`]: for those without a proxy. [`password`]: the console's.
 //!   [`reconcile`]: the platform's bill beside the books.
 //!   [`tokens`]: what kiosks show who they are with. [`config`]: `merchant.toml`.
 
+pub mod alarms;
 pub mod commands;
 pub mod config;
 pub mod console;
@@ -21,6 +22,7 @@ pub mod store;
 pub mod tls;
 pub mod tokens;
 mod waiters;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -39,6 +41,7 @@ use crate::merchant::store::{NotUsable, Store, kiosks};
 use crate::merchant::tls::{Certified, Tls};
 use crate::merchant::tokens::Tokens;
 use crate::merchant::waiters::Waiters;
+use crate::merchant::watch::Watch;
 use crate::selpay::sign::SignKey;
 
 /// Between two looks for claims that were not made and outcomes that were not told.
@@ -56,6 +59,7 @@ pub struct Merchant {
     guesses: Guesses,
     tokens: Tokens,
     presence: Presence,
+    watch: Watch,
     tls: Option<Tls>,
 }
 
@@ -72,6 +76,7 @@ impl Merchant {
             guesses: Guesses::default(),
             tokens: Tokens::default(),
             presence: Presence::default(),
+            watch: Watch::default(),
             tls: certified.map(Tls::new),
         });
         let hears = Arc::clone(&merchant);
@@ -97,6 +102,7 @@ impl Merchant {
         let background = [
             tokio::spawn(sweep(Arc::clone(&self))),
             tokio::spawn(note_kiosks(Arc::clone(&self))),
+            tokio::spawn(watch::watch(Arc::clone(&self))),
         ];
         let (tls, router) = (self.tls.clone(), http::router(self));
         let served = match tls {

@@ -389,20 +389,22 @@ fn health_and_metrics_are_for_everybody() {
     let (_, order) = shop.sale(1);
     shop.notify(signed(paid(order.as_str(), "T1", "350")));
     shop.notify("forged");
-    let (status, page) = call("GET", &shop.merchant.url("/metrics"), "", &Value::Null);
-    let page = page.as_str().expect("text");
-    assert_eq!(status, 200);
     for line in [
         "selpay_notifications_total{verdict=\"paid\"} 1",
         "selpay_notifications_total{verdict=\"malformed\"} 1",
         "selpay_money_fen{state=\"waiting\"} 350",
         "selpay_sales{status=\"paid\"} 1",
         "selpay_balance_holds 1",
+        "selpay_alarm{alarm=\"notification-refused\"} 1",
+        "selpay_alarm{alarm=\"books-do-not-balance\"} 0",
     ] {
-        assert!(
-            page.lines().any(|found| found == line),
-            "{line} is not in\n{page}"
-        );
+        // What was seen a moment ago is as good.
+        shop::eventually(line, || {
+            let (status, page) = call("GET", &shop.merchant.url("/metrics"), "", &Value::Null);
+            assert_eq!(status, 200);
+            let page = page.as_str().expect("text");
+            page.lines().any(|found| found == line).then_some(())
+        });
     }
 }
 
@@ -425,17 +427,25 @@ fn every_metric_of_the_alert_rules_is_there() {
     let (status, page) = shop.call("GET", "/metrics", &Value::Null);
     assert_eq!(status, 200);
     let page = page.as_str().expect("text");
-    let rules = include_str!("../packaging/merchant/alerts.yml");
-    let words = rules.split(|letter: char| !(letter.is_ascii_lowercase() || letter == '_'));
-    let metrics: Vec<&str> = words.filter(|word| word.starts_with("selpay_")).collect();
-    assert!(metrics.len() > 5, "{metrics:?}");
-    for metric in metrics {
-        assert!(page.contains(&format!("\n{metric}")), "{metric}");
-    }
-    let labels = rules.split(['{', '}']).skip(1).step_by(2);
-    for label in
-        labels.filter(|label| label.starts_with("state=") || label.starts_with("verdict=\""))
-    {
-        assert!(page.contains(&format!("{{{label}}}")), "{label}");
+    let dashboard: Value =
+        serde_json::from_str(include_str!("../packaging/merchant/grafana.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let asked = panels.flat_map(|panel| panel["targets"].as_array().cloned().unwrap_or_default());
+    let asked: Vec<String> = asked
+        .map(|target| target["expr"].as_str().expect("an expression").to_owned())
+        .collect();
+    let rules = include_str!("../packaging/merchant/alerts.yml").to_owned();
+    for text in [rules, asked.join("\n")] {
+        let words = text.split(|letter: char| !(letter.is_ascii_lowercase() || letter == '_'));
+        let metrics: Vec<&str> = words.filter(|word| word.starts_with("selpay_")).collect();
+        assert!(metrics.len() > 5, "{metrics:?}");
+        for metric in metrics {
+            assert!(page.contains(&format!("\n{metric}")), "{metric}");
+        }
+        let labels = text.split(['{', '}']).skip(1).step_by(2);
+        let plain = ["state=\"", "verdict=\"", "alarm=\""];
+        for label in labels.filter(|label| plain.iter().any(|begin| label.starts_with(begin))) {
+            assert!(page.contains(&format!("{{{label}}}")), "{label}");
+        }
     }
 }

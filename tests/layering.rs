@@ -139,6 +139,7 @@ const RULES: &[(&str, &[&str])] = &[
         &[
             "files",
             "ids",
+            "merchant::alarms",
             "merchant::password",
             "merchant::store",
             "merchant::tls",

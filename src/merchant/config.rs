@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 
 use crate::files::{self, Unusable};
 use crate::ids::KioskName;
+use crate::merchant::alarms;
 use crate::merchant::password::Password;
 use crate::merchant::store::Address;
 use crate::merchant::tls;
@@ -39,6 +40,8 @@ pub struct Config {
     pub kiosks: Kiosks,
     /// Our own certificate, for those without a proxy.
     pub tls: Option<tls::Files>,
+    /// Where alarms go, beside the log and the metrics.
+    pub alarm_url: Option<alarms::Url>,
     /// Whose word counts for where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -63,6 +66,7 @@ struct Raw {
     #[serde(default)]
     kiosks: BTreeMap<String, String>,
     tls: Option<RawTls>,
+    alarm_url: Option<String>,
     #[serde(default)]
     trusted_proxies: Vec<String>,
 }
@@ -177,6 +181,11 @@ impl Config {
                 .map_err(|_| wrong("trusted-proxies", told))
         });
         let trusted_proxies = proxies.collect::<Result<_, _>>()?;
+        let read_url = |text: String| {
+            alarms::Url::read(&text)
+                .ok_or_else(|| wrong("alarm-url", "write an address of HTTP or HTTPS"))
+        };
+        let alarm_url = raw.alarm_url.map(read_url).transpose()?;
         let tls = raw.tls.map(|tls| tls::Files {
             certificates: files::beside(file, &tls.certificate_file),
             key: files::beside(file, &tls.key_file),
@@ -211,6 +220,7 @@ impl Config {
             console_password,
             kiosks,
             tls,
+            alarm_url,
             trusted_proxies,
         })
     }

@@ -18,8 +18,7 @@ use axum::routing::{get, post, put};
 
 use crate::api;
 use crate::ids::KioskName;
-use crate::merchant::store::sql::Sql;
-use crate::merchant::store::{Unavailable, reports};
+use crate::merchant::store::Unavailable;
 use crate::merchant::{Merchant, console, now};
 use crate::sale::SaleStatus;
 
@@ -148,11 +147,8 @@ async fn health(State(merchant): State<Arc<Merchant>>) -> Response {
 }
 
 async fn metrics(State(merchant): State<Arc<Merchant>>) -> Result<Response, Refused> {
-    let figures = |sql: &dyn Sql| Ok((reports::balance(sql)?, reports::sales_by_status(sql)?));
-    let (balance, sales) = merchant.store.read(figures).await?;
-    let page = merchant
-        .metrics
-        .page(merchant.waiters.count(), &balance, &sales);
+    let watched = merchant.watched().await?;
+    let page = merchant.metrics.page(merchant.waiters.count(), &watched);
     Ok((
         [(
             header::CONTENT_TYPE,

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::merchant::store::reports::Balance;
+use crate::merchant::alarms::Kind;
+use crate::merchant::watch::Watched;
 
 /// What can come of a notification; the label of its counter.
 const VERDICTS: [&str; 13] = [
@@ -39,7 +40,14 @@ impl Metrics {
     }
 
     /// The page.
-    pub fn page(&self, waiting: usize, balance: &Balance, sales: &[(String, i64)]) -> String {
+    pub fn page(&self, waiting: usize, watched: &Watched) -> String {
+        let Watched {
+            figures,
+            sales,
+            alarms,
+            ..
+        } = watched;
+        let balance = &figures.balance;
         let mut page = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, i64)]| {
             // Writing to a String cannot fail.
@@ -102,6 +110,39 @@ impl Metrics {
             "gauge",
             "1 if every fen verified is accounted for.",
             &[(String::new(), i64::from(balance.holds))],
+        );
+        let standing: Vec<(String, i64)> = Kind::ALL
+            .iter()
+            .map(|kind| {
+                let found = alarms.iter().find(|alarm| alarm.kind == *kind);
+                let about = found.map_or(0, |alarm| alarm.subjects.len().max(1));
+                (format!("{{alarm=\"{}\"}}", kind.as_str()), about as i64)
+            })
+            .collect();
+        family(
+            "selpay_alarm",
+            "gauge",
+            "What somebody must be woken for: of how many kiosks or sales, 0 if all is well.",
+            &standing,
+        );
+        family(
+            "selpay_kiosks",
+            "gauge",
+            "Kiosks with a token that were ever heard of.",
+            &[(String::new(), figures.kiosks.len() as i64)],
+        );
+        family(
+            "selpay_last_payment_timestamp_seconds",
+            "gauge",
+            "When the last sale of this week was paid, in seconds since 1970; 0 if none was.",
+            &[(String::new(), figures.paid_at.map_or(0, |at| at.0 / 1000))],
+        );
+        let check = figures.database.map_or(0, |time| time.as_micros() as i64);
+        family(
+            "selpay_database_check_microseconds",
+            "gauge",
+            "How long the database took to read and to commit nothing.",
+            &[(String::new(), check)],
         );
         page
     }

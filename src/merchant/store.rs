@@ -8,6 +8,7 @@ pub mod bills;
 pub mod books;
 pub mod group_commit;
 pub mod kiosks;
+pub mod leases;
 pub mod logins;
 pub mod postgres;
 pub mod reports;
@@ -233,6 +234,18 @@ impl Store {
     /// See [`logins::end`].
     pub async fn log_out(&self, digest: String) -> Result<(), Unavailable> {
         self.write(move |sql| logins::end(sql, &digest)).await
+    }
+
+    /// See [`leases::take`].
+    pub async fn take_lease(
+        &self,
+        name: &'static str,
+        holder: String,
+        now: Time,
+        until: Time,
+    ) -> Result<bool, Unavailable> {
+        self.write(move |sql| leases::take(sql, name, &holder, now, until))
+            .await
     }
 
     /// See [`kiosks::note`].

@@ -6,12 +6,13 @@ use super::page::{self, shell};
 use super::visitor::Language;
 use super::{lists, midnight_before, time_of_day};
 use crate::ids::KioskName;
+use crate::merchant::alarms::{Alarm, Kind};
 use crate::merchant::commands::yuan;
 use crate::merchant::ledger::Time;
 use crate::merchant::presence::SILENT_AFTER;
 use crate::merchant::store::Unavailable;
 use crate::merchant::store::kiosks::{self, Seen};
-use crate::merchant::store::reports::{self, Balance, Entry, Line, Part, SalesOf};
+use crate::merchant::store::reports::{self, Entry, Line, Part, SalesOf};
 use crate::merchant::store::sql::Sql;
 use crate::merchant::{Merchant, now};
 
@@ -37,8 +38,12 @@ pub struct Today {
     pub refunds: Vec<Entry>,
     /// Payments that need a person, the oldest.
     pub reviews: Vec<Entry>,
-    /// The equation M2.
-    pub balance: Balance,
+    /// What must go back, and what needs a person, in fen.
+    pub owed: (i64, i64),
+    /// Whether the equation M2 held when it was looked at last.
+    pub balances: bool,
+    /// What somebody must be woken for.
+    pub alarms: Vec<Alarm>,
     /// Every machine.
     pub kiosks: Vec<Kiosk>,
 }
@@ -78,6 +83,8 @@ pub async fn read(merchant: &Merchant) -> Result<Today, Unavailable> {
     let now = now();
     let midnight = midnight_before(now);
     let kiosks = kiosks(merchant).await?;
+    let watched = merchant.watched().await?;
+    let (balances, alarms) = (watched.figures.balance.holds, watched.alarms.clone());
     let figures = move |sql: &dyn Sql| {
         let (sales, dispensed, takings) = reports::takings_since(sql, midnight)?;
         let of = SalesOf {
@@ -86,16 +93,19 @@ pub async fn read(merchant: &Merchant) -> Result<Today, Unavailable> {
             status: String::new(),
             kiosk: String::new(),
         };
+        let glance = reports::glance(sql, now)?;
         Ok(Today {
             now,
             sales,
             dispensed,
             takings,
-            live: reports::live_sales(sql)?,
+            live: glance.live,
             lines: reports::sales(sql, &of, SOME)?,
             refunds: reports::refunds_of(sql, &Default::default(), SOME)?,
             reviews: reports::reviews_of(sql, &Default::default(), SOME)?,
-            balance: reports::balance(sql)?,
+            owed: (glance.refunds.1, glance.reviews.1),
+            balances,
+            alarms: alarms.clone(),
             kiosks: Vec::new(),
         })
     };
@@ -154,8 +164,8 @@ pub fn live(language: Language, today: &Today) -> String {
         )
     };
     let owed = |fen: i64| if fen > 0 { "owed" } else { "" };
-    let balance = &today.balance;
-    let holds = match balance.holds {
+    let (due, review) = today.owed;
+    let holds = match today.balances {
         true => language.say("账目平衡", "The books balance"),
         false => language.say(
             "账目不平，请立即检查",
@@ -210,18 +220,18 @@ pub fn live(language: Language, today: &Today) -> String {
         ),
         figure(
             "due",
-            owed(balance.refund_due),
+            owed(due),
             "/refunds",
             language.say("待退款", "Refunds due"),
-            &yuan(balance.refund_due),
+            &yuan(due),
             "",
         ),
         figure(
             "review",
-            owed(balance.review),
+            owed(review),
             "/reviews",
             language.say("待核实", "To review"),
-            &yuan(balance.review),
+            &yuan(review),
             "",
         ),
         figure(
@@ -235,11 +245,12 @@ pub fn live(language: Language, today: &Today) -> String {
     ]
     .concat();
     format!(
-        r#"<section class="figures">{figures}</section>
+        r#"{alarms}<section class="figures">{figures}</section>
 <section><h2>{refunds_title}</h2>{refunds}</section>
 <section><h2>{reviews_title}</h2>{reviews}</section>
 <section><h2>{sales_title}</h2>{lines}</section>
 <p id="balance" class="{balance_class}">{holds} · {time}</p>"#,
+        alarms = alarms(language, &today.alarms),
         refunds_title = language.say("待退款", "Refunds due"),
         refunds = page::entries(
             language,
@@ -260,7 +271,44 @@ pub fn live(language: Language, today: &Today) -> String {
             &today.lines,
             language.say("今天还没有订单", "No sales yet today")
         ),
-        balance_class = if balance.holds { "" } else { "alarm" },
+        balance_class = if today.balances { "" } else { "alarm" },
         time = time_of_day(today.now),
     )
+}
+
+/// What stands and is not told by a figure already.
+fn alarms(language: Language, standing: &[Alarm]) -> String {
+    let mut lines = String::new();
+    for alarm in standing {
+        let (zh, en) = match alarm.kind {
+            Kind::PaidNotDispensed => (
+                "有付款长时间未出货",
+                "A payment waits for its goods for too long",
+            ),
+            Kind::NotificationRefused => (
+                "收到不可信或金额不符的通知，见“异常”",
+                "Notifications were refused: see Problems",
+            ),
+            Kind::NoNotification => (
+                "很久没有收到付款通知：平台能访问我们的通知地址吗？",
+                "No payment was heard of for long: does the platform reach our notification address?",
+            ),
+            Kind::DatabaseSlow => ("数据库响应缓慢", "The database is slow"),
+            Kind::RetryWindow => (
+                "有订单失去联系，平台重试即将结束：请确认通知地址可访问",
+                "Sales are open and nobody asks for them: the platform soon gives up telling whether they were paid",
+            ),
+            Kind::BooksDoNotBalance
+            | Kind::KioskSilent
+            | Kind::KioskOutOfService
+            | Kind::RefundDue
+            | Kind::ReviewOpen => continue,
+        };
+        let (told, title) = (language.say(zh, en), page::escape(&alarm.text));
+        lines.push_str(&format!(r#"<li title="{title}">{told}</li>"#));
+    }
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!(r#"<ul class="alarms">{lines}</ul>"#),
+    }
 }

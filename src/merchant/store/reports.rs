@@ -103,10 +103,14 @@ pub struct EntriesOf {
     pub transaction: String,
 }
 
-const ENTRY: &str = "SELECT b.transaction_id, b.order_no, o.sale, b.total, b.reason, b.since
-    FROM books b LEFT JOIN orders o ON o.order_no = b.order_no
-    WHERE b.state = ?1 AND (?2 = '' OR b.reason = ?2) AND (?3 = '' OR b.transaction_id = ?3)
-    ORDER BY b.since, b.transaction_id LIMIT ?4 OFFSET ?5";
+/// Payments that stand so now. The state is written out: only then an index knows that it is asked for.
+fn standing(state: &str) -> String {
+    format!(
+        "FROM dispositions d JOIN payments p ON p.transaction_id = d.transaction_id
+         WHERE d.state = '{state}' AND NOT EXISTS
+            (SELECT 1 FROM dispositions n WHERE n.transaction_id = d.transaction_id AND n.line > d.line)"
+    )
+}
 
 fn entries(
     sql: &dyn Sql,
@@ -114,6 +118,13 @@ fn entries(
     of: &EntriesOf,
     part: Part,
 ) -> Result<Vec<Entry>, Failed> {
+    let statement = format!(
+        "SELECT p.transaction_id, p.order_no,
+            (SELECT o.sale FROM orders o WHERE o.order_no = p.order_no), p.total, d.reason, d.at {}
+         AND (?1 = '' OR d.reason = ?1) AND (?2 = '' OR d.transaction_id = ?2)
+         ORDER BY d.at, d.transaction_id LIMIT ?3 OFFSET ?4",
+        standing(state)
+    );
     let read = |row: &Row| {
         Ok(Entry {
             transaction_id: row.text(0)?.to_owned(),
@@ -126,13 +137,12 @@ fn entries(
         })
     };
     let asked = [
-        state.into(),
         (&of.reason).into(),
         (&of.transaction).into(),
         part.most.into(),
         part.skip.into(),
     ];
-    sql.rows(ENTRY, &asked)?.iter().map(read).collect()
+    sql.rows(&statement, &asked)?.iter().map(read).collect()
 }
 
 /// Every payment whose money must go back, oldest first.
@@ -164,6 +174,89 @@ pub fn reviews(sql: &dyn Sql) -> Result<Vec<Entry>, Failed> {
 /// Some of them.
 pub fn reviews_of(sql: &dyn Sql, of: &EntriesOf, part: Part) -> Result<Vec<Entry>, Failed> {
     entries(sql, ("review", "open"), of, part)
+}
+
+/// How many payments must go back, or need a person, and their sum in fen.
+fn sum_of(sql: &dyn Sql, state: &str) -> Result<(i64, i64), Failed> {
+    let sum = "SELECT count(*), CAST(coalesce(sum(p.total), 0) AS BIGINT)";
+    let row = sql.row(&format!("{sum} {}", standing(state)), &[])?;
+    Ok((row.int(0)?, row.int(1)?))
+}
+
+/// What the books show at a glance, however many payments they hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Glance {
+    /// Payments that must go back, and their sum in fen.
+    pub refunds: (i64, i64),
+    /// Payments that need a person.
+    pub reviews: (i64, i64),
+    /// Sales that have not ended.
+    pub live: i64,
+    /// When the oldest payment that waits for its goods came.
+    pub waiting_since: Option<Time>,
+    /// Notifications since then that were refused, or of money that goes back.
+    pub refused: i64,
+}
+
+/// A glance; `since` is for what was refused.
+pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
+    const LIVE: &str = "SELECT count(*) FROM sales WHERE status IN ('open', 'paid', 'claimed')";
+    const WAITING: &str = "SELECT min(paid_at) FROM sales s WHERE status IN ('paid', 'claimed') AND NOT EXISTS
+        (SELECT 1 FROM dispositions d WHERE d.transaction_id = s.paid_by AND d.state NOT IN ('waiting', 'refund-due'))";
+    const REFUSED: &str = "SELECT (SELECT count(*) FROM refused WHERE at >= ?1)
+        + (SELECT count(*) FROM quarantine WHERE at >= ?1)
+        + (SELECT count(*) FROM dispositions
+            WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order') AND at >= ?1)";
+    Ok(Glance {
+        refunds: sum_of(sql, "refund-due")?,
+        reviews: sum_of(sql, "review")?,
+        live: sql.row(LIVE, &[])?.int(0)?,
+        waiting_since: sql.row(WAITING, &[])?.some_int(0)?.map(Time),
+        refused: sql.row(REFUSED, &[since.0.into()])?.int(0)?,
+    })
+}
+
+/// Sales that are open and began since then, no more than a thousand.
+pub fn open_sales(sql: &dyn Sql, since: Time) -> Result<Vec<(String, Time)>, Failed> {
+    const OPEN: &str =
+        "SELECT sale, created_at FROM sales WHERE status = 'open' AND created_at >= ?1
+        ORDER BY created_at LIMIT 1000";
+    let read = |row: &Row| Ok((row.text(0)?.to_owned(), Time(row.int(1)?)));
+    sql.rows(OPEN, &[since.0.into()])?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// How payments came in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stream {
+    /// How many sales began since then.
+    pub sales: i64,
+    /// How many of them were paid.
+    pub paid: i64,
+    /// When the last of these was.
+    pub paid_at: Option<Time>,
+    /// How many sales began after that, and had the time to be paid.
+    pub unpaid: i64,
+}
+
+/// How payments came in since then; a sale that began after `lately` may still be paid.
+pub fn stream(sql: &dyn Sql, since: Time, lately: Time) -> Result<Stream, Failed> {
+    const SALES: &str =
+        "SELECT count(*), count(paid_at), max(paid_at) FROM sales WHERE created_at >= ?1";
+    const UNPAID: &str = "SELECT count(*) FROM sales WHERE created_at > ?1 AND created_at <= ?2";
+    let row = sql.row(SALES, &[since.0.into()])?;
+    let paid_at = row.some_int(2)?.map(Time);
+    let quiet_since = paid_at.unwrap_or(since);
+    Ok(Stream {
+        sales: row.int(0)?,
+        paid: row.int(1)?,
+        paid_at,
+        unpaid: sql
+            .row(UNPAID, &[quiet_since.0.into(), lately.0.into()])?
+            .int(0)?,
+    })
 }
 
 /// Something that the platform, or somebody else, sent and that is no good.
@@ -261,12 +354,6 @@ pub fn sales(sql: &dyn Sql, of: &SalesOf, part: Part) -> Result<Vec<(String, Lin
         part.skip.into(),
     ];
     sql.rows(SALES, &asked)?.iter().map(read).collect()
-}
-
-/// How many sales have not ended.
-pub fn live_sales(sql: &dyn Sql) -> Result<i64, Failed> {
-    const LIVE: &str = "SELECT count(*) FROM sales WHERE status IN ('open', 'paid', 'claimed')";
-    sql.row(LIVE, &[])?.int(0)
 }
 
 /// How many sales began since then, how many of them were dispensed, and their takings in fen.

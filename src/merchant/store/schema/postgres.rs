@@ -205,5 +205,15 @@ CREATE TABLE bills (
     alarm    BIGINT NOT NULL,
     report   BYTEA NOT NULL
 );
+
+-- Which of several servers does what only one need do.
+CREATE TABLE leases (
+    name    TEXT COLLATE "C" PRIMARY KEY,
+    holder  TEXT NOT NULL,
+    until   BIGINT NOT NULL
+);
+
+-- What is owed or open is found without looking through everything that ever was.
+CREATE INDEX dispositions_open ON dispositions (state) WHERE state IN ('refund-due', 'review');
 "#,
 ];

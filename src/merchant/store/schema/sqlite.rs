@@ -200,6 +200,16 @@ CREATE TABLE bills (
     alarm    INTEGER NOT NULL,
     report   BLOB NOT NULL
 ) STRICT;
+
+-- Which of several servers does what only one need do.
+CREATE TABLE leases (
+    name    TEXT PRIMARY KEY,
+    holder  TEXT NOT NULL,
+    until   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What is owed or open is found without looking through everything that ever was.
+CREATE INDEX dispositions_open ON dispositions (state) WHERE state IN ('refund-due', 'review');
 "#,
 ];
 

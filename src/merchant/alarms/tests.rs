@@ -1,0 +1,149 @@
+use super::*;
+
+const NOW: Time = Time(100_000_000);
+
+fn ago(seconds: i64) -> Time {
+    Time(NOW.0 - seconds * 1000)
+}
+
+fn kiosk(name: &str, heard: i64, fault: &str) -> (KioskName, Seen) {
+    let seen = Seen {
+        at: ago(heard),
+        version: "0.1.0".to_owned(),
+        state: "ready".to_owned(),
+        fault: fault.to_owned(),
+        since: ago(heard),
+    };
+    (KioskName::new(name).expect("a name"), seen)
+}
+
+/// A shop in which nothing is wrong.
+fn well() -> Figures {
+    Figures {
+        now: NOW,
+        balance: Balance {
+            verified: 0,
+            dispensed: 0,
+            refund_due: 0,
+            refunded: 0,
+            review: 0,
+            waiting: 0,
+            holds: true,
+        },
+        waiting_since: Some(ago(899)),
+        refunds: 0,
+        reviews: 0,
+        kiosks: vec![kiosk("kiosk-1", 179, "")],
+        open: vec![
+            ("young".to_owned(), ago(599)),
+            ("over".to_owned(), ago(11_040)),
+        ],
+        refused: 0,
+        paid_at: Some(ago(3600)),
+        unpaid: 0,
+        week: (1000, 900),
+        database: Some(Duration::from_millis(999)),
+    }
+}
+
+/// The names of the alarms that stand.
+fn kinds(figures: &Figures) -> Vec<&'static str> {
+    look(figures)
+        .iter()
+        .map(|alarm| alarm.kind.as_str())
+        .collect()
+}
+
+#[test]
+fn nothing_is_told_of_a_shop_in_which_nothing_is_wrong() {
+    assert_eq!(look(&well()), []);
+}
+
+#[test]
+fn each_thing_that_goes_wrong_has_its_alarm() {
+    let told = |change: fn(&mut Figures)| {
+        let mut figures = well();
+        change(&mut figures);
+        kinds(&figures)
+    };
+    assert_eq!(
+        told(|shop| shop.balance.holds = false),
+        ["books-do-not-balance"]
+    );
+    assert_eq!(told(|shop| shop.database = None), ["database-slow"]);
+    assert_eq!(
+        told(|shop| shop.database = Some(Duration::from_secs(1))),
+        ["database-slow"]
+    );
+    assert_eq!(
+        told(|shop| shop.kiosks = vec![kiosk("kiosk-1", 180, "")]),
+        ["kiosk-silent"]
+    );
+    assert_eq!(
+        told(|shop| shop.kiosks = vec![kiosk("kiosk-1", 1, "dispenser")]),
+        ["kiosk-out-of-service"]
+    );
+    assert_eq!(
+        told(|shop| shop.waiting_since = Some(ago(900))),
+        ["paid-not-dispensed"]
+    );
+    assert_eq!(told(|shop| shop.refunds = 1), ["refund-due"]);
+    assert_eq!(told(|shop| shop.reviews = 1), ["review-open"]);
+    assert_eq!(told(|shop| shop.refused = 1), ["notification-refused"]);
+    assert_eq!(told(|shop| shop.unpaid = 4), ["no-notification"]);
+    assert_eq!(
+        told(|shop| shop.open = vec![("A".to_owned(), ago(600))]),
+        ["retry-window"]
+    );
+    for kind in Kind::ALL {
+        assert_eq!(kind.as_str(), kind.as_str().to_lowercase());
+    }
+}
+
+#[test]
+fn a_kiosk_that_is_silent_is_not_out_of_service_as_well_and_all_of_them_are_us() {
+    let mut figures = well();
+    figures.kiosks = vec![
+        kiosk("a", 200, "dispenser"),
+        kiosk("b", 300, ""),
+        kiosk("c", 1, ""),
+    ];
+    let alarms = look(&figures);
+    assert_eq!(
+        (alarms.len(), &alarms[0].subjects[..]),
+        (1, &["a".to_owned(), "b".to_owned()][..])
+    );
+    figures.kiosks.pop();
+    assert!(look(&figures)[0].text.contains("are we cut off?"));
+}
+
+#[test]
+fn the_platform_gives_up_so_long_after_the_oldest_sale_that_it_may_still_tell_of() {
+    let mut figures = well();
+    let open = [("A", 600), ("B", 11_039), ("C", 11_040), ("D", 599)];
+    figures.open = open
+        .map(|(sale, seconds)| (sale.to_owned(), ago(seconds)))
+        .to_vec();
+    let alarm = look(&figures).remove(0);
+    assert_eq!(alarm.subjects, ["A", "B"]);
+    assert!(alarm.text.contains("in 0 minutes"), "{}", alarm.text);
+    figures.open.truncate(1);
+    assert!(look(&figures)[0].text.contains("in 174 minutes"));
+}
+
+#[test]
+fn how_long_it_may_be_quiet_depends_on_how_quiet_it_usually_is() {
+    let is_told = |week, unpaid| {
+        let figures = Figures {
+            week,
+            unpaid,
+            ..well()
+        };
+        !look(&figures).is_empty()
+    };
+    // Nine of ten are paid: four in a row are not by chance less than once in a thousand.
+    assert!(!is_told((1000, 900), 2) && is_told((1000, 900), 4));
+    assert!(!is_told((1000, 200), 30) && is_told((1000, 200), 32));
+    // A shop that has just opened.
+    assert!(!is_told((0, 0), 9) && is_told((0, 0), 10));
+}
