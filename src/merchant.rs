@@ -130,8 +130,9 @@ impl Merchant {
 
     /// Every kiosk that has a token.
     fn known_kiosks(&self) -> BTreeSet<KioskName> {
-        let configured = self.config.kiosks.names();
-        configured.chain(self.tokens.names()).collect()
+        let mut known = self.config.kiosks.names();
+        known.extend(self.tokens.names());
+        known
     }
 
     fn sign_keys(&self) -> Arc<[SignKey]> {

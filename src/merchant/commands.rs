@@ -210,7 +210,7 @@ pub fn kiosk(command: &Kiosk) -> Result<String, Failure> {
         }
         Kiosk::Revoke(Named { name, config }) => {
             let configured = Config::load(config)?.kiosks;
-            if configured.names().any(|known| known == *name) {
+            if configured.names().contains(name) {
                 let told = format!(
                     "take its line out of [kiosks], and restart the server: {name} has its token there"
                 );
@@ -227,7 +227,7 @@ pub fn kiosk(command: &Kiosk) -> Result<String, Failure> {
             let configured = Config::load(config)?.kiosks;
             let made = books(config)?.read(tokens::all);
             let made = made.map_err(anyhow::Error::from)?;
-            Ok(list_kiosks(configured.names(), &made, *json))
+            Ok(list_kiosks(configured.names().into_iter(), &made, *json))
         }
     }
 }

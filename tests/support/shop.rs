@@ -63,6 +63,11 @@ impl Program {
         format!("http://{}{path}", self.address)
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has not ended by itself.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("asked").is_none()

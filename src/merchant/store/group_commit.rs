@@ -114,12 +114,13 @@ fn in_savepoint<T>(
     connection: &Connection,
     request: impl FnOnce(&Connection) -> Result<T, Failed>,
 ) -> Result<T, Failed> {
-    connection.execute_batch("SAVEPOINT request")?;
+    let run = |statement: &str| connection.prepare_cached(statement)?.execute([]).map(drop);
+    run("SAVEPOINT request")?;
     let result = request(connection);
     if result.is_err() {
-        connection.execute_batch("ROLLBACK TO request")?;
+        run("ROLLBACK TO request")?;
     }
-    connection.execute_batch("RELEASE request")?;
+    run("RELEASE request")?;
     result
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
+use tokio::sync::Semaphore;
 
 use crate::merchant::store::group_commit::Writer;
 use crate::merchant::store::sql::{Failed, Param, Row, Sql, Value};
@@ -19,12 +20,16 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long to wait for somebody else who holds the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// So many read at once: more would only wait for the same cores, each with a cache of its own.
+const READERS: usize = 4;
+
 /// A database file, its writer and its readers.
 #[derive(Debug)]
 pub struct SqliteDatabase {
     path: PathBuf,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
+    free: Semaphore,
 }
 
 impl SqliteDatabase {
@@ -34,6 +39,7 @@ impl SqliteDatabase {
             path: path.to_owned(),
             writer: Writer::start(open_to_write(path)?)?,
             readers: Mutex::new(Vec::new()),
+            free: Semaphore::new(READERS),
         })
     }
 
@@ -61,6 +67,7 @@ impl SqliteDatabase {
         &self,
         question: impl FnOnce(&dyn Sql) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        let _permit = self.free.acquire().await;
         let idle = self
             .readers
             .lock()

@@ -1,0 +1,304 @@
+//! What the merchant's server bears: `cargo bench --bench merchant` prints one table, measured in one run on this machine;
+//! `cargo bench --bench merchant -- fleet` only that part of it.
+//!
+//! The server is the real program on a disk, its clients are on loopback on the same two cores. Beside it, where Go is there,
+//! a server as it is usually written (`merchant/plain.go`).
+
+#[path = "merchant/client.rs"]
+mod client;
+#[path = "merchant/fleet.rs"]
+mod fleet;
+#[path = "../tests/support/postgres.rs"]
+mod postgres;
+#[path = "../tests/support/shop.rs"]
+mod shop;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use selpay_kiosk::merchant::notify;
+use selpay_kiosk::selpay::sign::SignKey;
+use shop::{MCH_ID, Program, SIGN_KEY, Shop, paid, signed};
+use tempfile::TempDir;
+
+use client::Client;
+
+/// As many notifications at once.
+const CONNECTIONS: u64 = 32;
+/// How long each server is asked.
+const ASKED_FOR: Duration = Duration::from_secs(8);
+
+fn main() {
+    allow_many_files();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, times] = &arguments[..] {
+        if first == "--judge" {
+            return judge_again_and_again(times.parse().expect("a number"));
+        }
+    }
+    println!("| what | | | beside |\n| --- | --- | --- | --- |");
+    let parts: [(&str, fn()); 4] = [
+        ("judge", judge),
+        ("notifications", notifications),
+        ("instructions", instructions),
+        ("fleet", fleets),
+    ];
+    for (name, part) in parts {
+        // cargo itself says `--bench`.
+        let wanted = arguments.iter().filter(|word| !word.starts_with("--"));
+        if wanted.clone().count() == 0 || wanted.into_iter().any(|word| word == name) {
+            part();
+        }
+    }
+}
+
+/// Every waiting kiosk is a connection, here as well.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, all).expect("raised");
+}
+
+fn notification(serial: u64) -> String {
+    signed(paid(
+        &format!("N{serial:015}"),
+        &format!("T{serial:015}"),
+        "350",
+    ))
+}
+
+fn judge_again_and_again(times: u64) {
+    let body = notification(1);
+    let keys = [SignKey::new(SIGN_KEY).expect("a key")];
+    for _ in 0..times {
+        let worth = notify::judge(body.as_bytes(), &keys, Some(MCH_ID));
+        assert_eq!(worth.word(), "payment");
+    }
+}
+
+/// Parsing and verifying alone.
+fn judge() {
+    const TIMES: u64 = 200_000;
+    let began = Instant::now();
+    judge_again_and_again(TIMES);
+    let second = TIMES as f64 / began.elapsed().as_secs_f64();
+    println!("| parse and verify a notification, on one core | {second:.0} a second | | |");
+}
+
+/// What a server takes in, each payment on the disk before it is answered.
+struct Rate {
+    second: f64,
+    p50: f64,
+    p99: f64,
+}
+
+/// Posts payments over so many connections for a while.
+fn rate(address: &str, connections: u64, first: u64) -> Rate {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let serial = Arc::new(AtomicU64::new(first));
+        let until = Instant::now() + ASKED_FOR;
+        let began = Instant::now();
+        let posting: Vec<_> = (0..connections)
+            .map(|_| {
+                let (address, serial) = (address.to_owned(), Arc::clone(&serial));
+                tokio::spawn(async move {
+                    let mut client = Client::new(&address);
+                    let mut times = Vec::new();
+                    while Instant::now() < until {
+                        let body = notification(serial.fetch_add(1, Ordering::Relaxed));
+                        let began = Instant::now();
+                        let answer = client.call("POST", "/notify", "", body.as_bytes()).await;
+                        times.push(began.elapsed());
+                        // An unknown number is booked, and answered `fail`.
+                        let said = String::from_utf8(answer.1).expect("text");
+                        assert!(
+                            answer.0 == 200 && matches!(&*said, "success" | "fail"),
+                            "{said}"
+                        );
+                    }
+                    times
+                })
+            })
+            .collect();
+        let mut times = Vec::new();
+        for posting in posting {
+            times.extend(posting.await.expect("it posts"));
+        }
+        let second = times.len() as f64 / began.elapsed().as_secs_f64();
+        let times = client::Times::of(times);
+        Rate {
+            second,
+            p50: times.part(0.5),
+            p99: times.part(0.99),
+        }
+    })
+}
+
+fn notifications() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for slow in [None, slow_flush(dir.path())] {
+        let (when, words) = match &slow {
+            None => ("", Vec::new()),
+            Some(library) => (
+                ", each flush 5 ms slower",
+                vec![
+                    "env".to_owned(),
+                    format!("LD_PRELOAD={}", library.display()),
+                ],
+            ),
+        };
+        let mut shop = Shop::open();
+        shop.restart_merchant_under(&words);
+        let one = rate(&shop.merchant.address, 1, 0);
+        let ours = rate(&shop.merchant.address, CONNECTIONS, 1_000_000_000);
+        told(
+            &format!("durable payments on SQLite, {CONNECTIONS} connections{when}"),
+            &ours,
+            &format!(
+                "{:.1} × one connection, so one commit each",
+                ours.second / one.second
+            ),
+        );
+        match Plain::start(&dir, &words) {
+            Some(plain) => {
+                let theirs = rate(&plain.0.address, CONNECTIONS, 0);
+                let ratio = ours.second / theirs.second;
+                told(
+                    &format!("the same with Go, net/http, one commit each{when}"),
+                    &theirs,
+                    &format!("ours is {ratio:.1} × that"),
+                );
+            }
+            None => println!("| the same with Go{when} | | | Go or its SQLite is not there |"),
+        }
+    }
+    // Its own cluster flushes as a real one does.
+    let cluster =
+        postgres::Cluster::start(&["fsync=on", "synchronous_commit=on", "full_page_writes=on"]);
+    let shop = Shop::open_on(&cluster.url(), "");
+    let ours = rate(&shop.merchant.address, CONNECTIONS, 0);
+    told(
+        &format!("durable payments on PostgreSQL, {CONNECTIONS} connections"),
+        &ours,
+        "",
+    );
+}
+
+fn told(what: &str, rate: &Rate, beside: &str) {
+    let Rate { second, p50, p99 } = rate;
+    println!("| {what} | {second:.0} a second | p50 {p50:.1} ms, p99 {p99:.1} ms | {beside} |");
+}
+
+/// A library that makes every flush slower, if it can be built.
+fn slow_flush(dir: &Path) -> Option<PathBuf> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/merchant/slow_flush.c");
+    let library = dir.join("slow_flush.so");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .args([source, "-ldl"])
+        .status();
+    built
+        .is_ok_and(|status| status.success())
+        .then_some(library)
+}
+
+/// The other server.
+struct Plain(Program);
+
+impl Plain {
+    fn start(dir: &TempDir, words: &[String]) -> Option<Plain> {
+        let program = dir.path().join("plain");
+        if !program.exists() {
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/merchant/plain.go");
+            let built = Command::new("go")
+                .args(["build", "-o"])
+                .arg(&program)
+                .arg(source)
+                // Debian's packages (golang-github-mattn-go-sqlite3-dev).
+                .envs([
+                    ("GO111MODULE", "off"),
+                    ("GOPATH", "/usr/share/gocode"),
+                    ("GOFLAGS", ""),
+                ])
+                .env("GOCACHE", dir.path().join("cache"))
+                .status();
+            if !built.is_ok_and(|status| status.success()) {
+                return None;
+            }
+        }
+        let database = dir.path().join("plain.db");
+        for rest in ["", "-wal", "-shm"] {
+            // There may be none.
+            let _ = fs::remove_file(format!("{}{rest}", database.display()));
+        }
+        let mut all = words.iter().map(String::as_str).chain(program.to_str());
+        let mut command = Command::new(all.next()?);
+        command.args(all).arg(&database).arg(SIGN_KEY);
+        Some(Plain(Program::serve(&mut command)))
+    }
+}
+
+/// The same whatever else the machine does: instructions, where valgrind is there to count them.
+fn instructions() {
+    let collected = |told: Vec<u8>| -> Option<u64> {
+        let told = String::from_utf8(told).ok()?;
+        let count = told
+            .lines()
+            .find_map(|line| line.split("Collected : ").nth(1))?;
+        count.trim().parse().ok()
+    };
+    let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+    let judging = |times: &str| {
+        let output = Command::new("valgrind")
+            .args(callgrind)
+            .arg(std::env::current_exe().ok()?)
+            .args(["--judge", times])
+            .output();
+        collected(output.ok()?.stderr)
+    };
+    let (Some(few), Some(many)) = (judging("100"), judging("1100")) else {
+        return println!("| instructions | | | valgrind is not there |");
+    };
+    println!(
+        "| parse and verify a notification | {} instructions | | |",
+        (many - few) / 1000
+    );
+    let serving = |times: u64| {
+        let mut shop = Shop::open();
+        let log = shop.path("callgrind.log");
+        let mut words = vec!["valgrind".to_owned()];
+        words.extend(callgrind.map(str::to_owned));
+        words.push(format!("--log-file={}", log.display()));
+        shop.restart_merchant_under(&words);
+        for serial in 0..times {
+            shop.notify(notification(serial));
+        }
+        shop.merchant.terminate();
+        collected(fs::read(log).ok()?)
+    };
+    if let (Some(few), Some(many)) = (serving(100), serving(600)) {
+        let each = (many - few) / 500;
+        println!(
+            "| the whole of it: HTTP, verify, book, commit, answer | {each} instructions | | one at a time |"
+        );
+    }
+}
+
+fn fleets() {
+    for kiosks in [1_000, 3_000, 10_000] {
+        fleet::play(kiosks, None);
+    }
+    let cluster =
+        postgres::Cluster::start(&["fsync=on", "synchronous_commit=on", "full_page_writes=on"]);
+    fleet::play(1_000, Some(&cluster.url()));
+}
