@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -68,9 +68,13 @@ impl TlsFront {
     }
 }
 
-fn signed(certificate: &Certificate<'_>, ca_file: &Path) -> ServerConfig {
+/// A certificate and its key, signed by an authority of its own, which is written to `ca_file`.
+pub fn issue(certificate: &Certificate<'_>, ca_file: &Path) -> (rcgen::Certificate, KeyPair) {
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Its own name, or the certificate would seem to have signed itself.
+    let name = (DnType::CommonName, "an authority of a test");
+    ca.distinguished_name.push(name.0, name.1);
     let ca_key = KeyPair::generate().expect("a key");
     let ca_certificate = ca.self_signed(&ca_key).expect("signed");
     std::fs::write(ca_file, ca_certificate.pem()).expect("written");
@@ -86,6 +90,11 @@ fn signed(certificate: &Certificate<'_>, ca_file: &Path) -> ServerConfig {
     let leaf_key = KeyPair::generate().expect("a key");
     let issuer = Issuer::new(ca, ca_key);
     let leaf = leaf.signed_by(&leaf_key, &issuer).expect("signed");
+    (leaf, leaf_key)
+}
+
+fn signed(certificate: &Certificate<'_>, ca_file: &Path) -> ServerConfig {
+    let (leaf, leaf_key) = issue(certificate, ca_file);
     ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(
