@@ -1,7 +1,7 @@
 //! The merchant's server: holds the order numbers, believes only signed notifications, keeps the books.
 //!
 //! - [`ledger`]: the rules, pure. [`store`]: the books, in which they are applied.
-//! - [`notify`]: what a notification's body is worth, pure. [`http`]: the shell around all of it, without a decision.
+//! - [`notify`]: what a notification's body is worth, pure. [`keys`]: who may sign it. [`http`]: the shell around all of it, without a decision.
 //! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line. [`presence`]: which kiosks were
 //!   heard of. [`alarms`]: what somebody must be woken for. [`tls`]: for those without a proxy. [`password`]: the console's.
 //!   [`reconcile`]: the platform's bill beside the books.
@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod console;
 pub mod http;
+pub mod keys;
 pub mod ledger;
 mod metrics;
 pub mod notify;
@@ -34,6 +35,7 @@ use crate::http::{Plain, serve_secure};
 use crate::ids::KioskName;
 use crate::merchant::config::Config;
 use crate::merchant::console::Guesses;
+use crate::merchant::keys::Keys;
 use crate::merchant::ledger::Time;
 use crate::merchant::metrics::Metrics;
 use crate::merchant::presence::Presence;
@@ -42,7 +44,6 @@ use crate::merchant::tls::{Certified, Tls};
 use crate::merchant::tokens::Tokens;
 use crate::merchant::waiters::Waiters;
 use crate::merchant::watch::Watch;
-use crate::selpay::sign::SignKey;
 
 /// Between two looks for claims that were not made and outcomes that were not told.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -52,7 +53,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 pub struct Merchant {
     config: Config,
     /// Any of them may sign. They are read again without a restart.
-    sign_keys: RwLock<Arc<[SignKey]>>,
+    sign_keys: RwLock<Arc<Keys>>,
     store: Store,
     waiters: Waiters,
     metrics: Metrics,
@@ -68,7 +69,7 @@ impl Merchant {
     pub fn open(config: Config, certified: Option<Certified>) -> Result<Arc<Merchant>, NotUsable> {
         let store = Store::open(&config.database, config.claim_time)?;
         let merchant = Arc::new(Merchant {
-            sign_keys: RwLock::new(config.sign_keys.clone().into()),
+            sign_keys: RwLock::new(Arc::new(config.sign_keys.clone())),
             config,
             store,
             waiters: Waiters::default(),
@@ -114,11 +115,11 @@ impl Merchant {
     }
 
     /// Takes these keys for the platform's from now on.
-    pub fn take_keys(&self, keys: Vec<SignKey>) {
+    pub fn take_keys(&self, keys: Keys) {
         *self
             .sign_keys
             .write()
-            .expect("nobody panics while holding the lock") = keys.into();
+            .expect("nobody panics while holding the lock") = Arc::new(keys);
     }
 
     /// Takes this certificate for every connection from now on.
@@ -135,7 +136,7 @@ impl Merchant {
         known
     }
 
-    fn sign_keys(&self) -> Arc<[SignKey]> {
+    fn sign_keys(&self) -> Arc<Keys> {
         let keys = self.sign_keys.read();
         Arc::clone(&keys.expect("nobody panics while holding the lock"))
     }

@@ -120,7 +120,8 @@ const RULES: &[(&str, &[&str])] = &[
         "merchant/ledger",
         &["ids", "money", "sale", "selpay::notification"],
     ),
-    ("merchant/notify", &["selpay"]),
+    ("merchant/keys", &["selpay"]),
+    ("merchant/notify", &["merchant::keys", "selpay"]),
     (
         "merchant/store",
         &[
@@ -140,6 +141,7 @@ const RULES: &[(&str, &[&str])] = &[
             "files",
             "ids",
             "merchant::alarms",
+            "merchant::keys",
             "merchant::password",
             "merchant::store",
             "merchant::tls",
@@ -166,6 +168,7 @@ const RULES: &[(&str, &[&str])] = &[
 /// What the pure parts must not touch, whatever they import.
 const PURE: &[&str] = &[
     "kiosk/machine",
+    "merchant/keys",
     "merchant/ledger",
     "merchant/notify",
     "selpay",

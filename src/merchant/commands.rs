@@ -80,7 +80,10 @@ async fn read_again(merchant: Arc<Merchant>, file: PathBuf) {
                 continue;
             }
         };
-        tracing::info!("{} signing keys count from now on", config.sign_keys.len());
+        tracing::info!(
+            "{} signing keys count from now on",
+            config.sign_keys.count()
+        );
         merchant.take_keys(config.sign_keys);
         match config.tls.as_ref().map(tls::Files::read) {
             Some(Ok(certified)) => merchant.take_certificate(certified),

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{self, Unusable};
 use crate::ids::KioskName;
 use crate::merchant::alarms;
+use crate::merchant::keys::{Keys, Scope};
 use crate::merchant::password::Password;
 use crate::merchant::store::Address;
 use crate::merchant::tls;
@@ -26,7 +27,7 @@ pub struct Config {
     /// Where the books are.
     pub database: Address,
     /// Any of them may sign.
-    pub sign_keys: Vec<SignKey>,
+    pub sign_keys: Keys,
     /// Our merchant number at the platform, if it is to be checked.
     pub mch_id: Option<String>,
     /// Where notifications come in.
@@ -55,7 +56,10 @@ pub struct Kiosks(HashMap<[u8; 32], KioskName>);
 struct Raw {
     listen: SocketAddr,
     database: String,
+    #[serde(default)]
     sign_key_files: Vec<PathBuf>,
+    #[serde(default)]
+    sign_keys: Vec<RawKey>,
     mch_id: Option<String>,
     #[serde(default = "default_notify_path")]
     notify_path: String,
@@ -68,6 +72,15 @@ struct Raw {
     alarm_url: Option<String>,
     #[serde(default)]
     trusted_proxies: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawKey {
+    label: String,
+    file: PathBuf,
+    groupno: Option<String>,
+    sign_agentno: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -138,16 +151,34 @@ impl Config {
                 ));
             }
         };
-        if raw.sign_key_files.is_empty() {
+        let mut sign_keys = Keys::default();
+        let mut add = |label: &str, scope, key: &Path| {
+            let path = files::beside(file, key);
+            let key = SignKey::new(&files::read_secret(&path)?);
+            let key = key.ok_or_else(|| Unusable::new(&path, "holds no key"))?;
+            sign_keys.add(label, scope, key);
+            Ok::<_, Unusable>(())
+        };
+        for key in &raw.sign_key_files {
+            let label = key.file_name().unwrap_or_default().to_string_lossy();
+            add(&label, None, key)?;
+        }
+        for key in raw.sign_keys {
+            let scope = match (key.groupno, key.sign_agentno) {
+                (Some(_), Some(_)) => {
+                    let told =
+                        "a key is a chain's (groupno) or an agent's (sign-agentno), not both";
+                    return Err(wrong("sign-keys", told));
+                }
+                (group, agent) => group.map(Scope::Group).or(agent.map(Scope::Agent)),
+            };
+            add(&key.label, scope, &key.file)?;
+        }
+        if sign_keys.count() == 0 {
             return Err(wrong(
                 "sign-key-files",
                 "name at least one file with the platform's key",
             ));
-        }
-        let mut sign_keys = Vec::new();
-        for key in &raw.sign_key_files {
-            let key = files::read_secret(&files::beside(file, key))?;
-            sign_keys.extend(SignKey::new(&key));
         }
         let path = raw.notify_path.as_str();
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
@@ -342,6 +373,44 @@ mod tests {
             error.starts_with("/merchant.toml: kiosks.kiosk-1: write sha256:"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn keys_have_names_and_may_belong_to_a_chain_or_an_agent() {
+        let keys = "[[sign-keys]]\nlabel = \"chain\"\nfile = \"sign.key\"\ngroupno = \"77\"\n";
+        let config = load(&format!("{GOOD}{keys}")).expect("good");
+        let labels: Vec<_> = config.sign_keys.labels().collect();
+        assert_eq!(labels, ["sign.key", "chain"]);
+        let both = format!("{GOOD}{keys}sign-agentno = \"88\"\n");
+        let error = load(&both).map(drop).expect_err("both");
+        assert!(
+            error.starts_with("/merchant.toml: sign-keys: a key is a chain's"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks_and_alarms_go_to_an_address_of_http() {
+        let more = "trusted-proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\nalarm-url = \"https://a.example\"\n";
+        let config = load(&format!("{GOOD}{more}")).expect("good");
+        assert_eq!(config.trusted_proxies.len(), 2);
+        for (wrong, told) in [
+            (
+                "trusted-proxies = [\"proxy.example\"]\n",
+                "/merchant.toml: trusted-proxies: write addresses",
+            ),
+            (
+                "alarm-url = \"a.example\"\n",
+                "/merchant.toml: alarm-url: write an address",
+            ),
+            (
+                "notify-path = \"/kiosks/notify\"\n",
+                "/merchant.toml: notify-path: must be a path of its own",
+            ),
+        ] {
+            let error = load(&format!("{GOOD}{wrong}")).map(drop).expect_err(wrong);
+            assert!(error.starts_with(told), "{error}");
+        }
     }
 
     #[test]

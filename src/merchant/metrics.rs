@@ -1,6 +1,8 @@
 //! Counters for `/metrics`, in Prometheus' text format.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::merchant::alarms::Kind;
@@ -27,6 +29,8 @@ const VERDICTS: [&str; 13] = [
 #[derive(Debug, Default)]
 pub struct Metrics {
     notifications: [AtomicU64; VERDICTS.len()],
+    /// By the name of the key that signed them.
+    signed: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Metrics {
@@ -37,6 +41,18 @@ impl Metrics {
             .position(|known| *known == verdict)
             .expect("every verdict has its counter");
         self.notifications[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one notification that was signed with this key: whether an old one may go.
+    pub fn signed_with(&self, key: &str) {
+        let mut signed = self
+            .signed
+            .lock()
+            .expect("nobody panics while holding the lock");
+        match signed.get_mut(key) {
+            Some(count) => *count += 1,
+            None => drop(signed.insert(key.to_owned(), 1)),
+        }
     }
 
     /// The page.
@@ -71,6 +87,20 @@ impl Metrics {
             "counter",
             "Notifications received, by what came of them.",
             &counted,
+        );
+        let signed = self
+            .signed
+            .lock()
+            .expect("nobody panics while holding the lock");
+        let by_key: Vec<(String, i64)> = signed
+            .iter()
+            .map(|(key, count)| (format!("{{key={key:?}}}"), *count as i64))
+            .collect();
+        family(
+            "selpay_signed_notifications_total",
+            "counter",
+            "Notifications with a good signature, by the key's label.",
+            &by_key,
         );
         family(
             "selpay_waiting_sales",

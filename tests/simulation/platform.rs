@@ -198,7 +198,7 @@ impl World {
         let mut questions = Vec::new();
         let mut places = Vec::new();
         for (place, body) in bodies.iter().enumerate() {
-            match judge(body, &self.keys_of_merchant, Some(MERCHANT_ID)) {
+            match judge(body, &self.keys_of_merchant, Some(MERCHANT_ID)).0 {
                 Worth::Payment(payment) => {
                     questions.push(Question::Pay(payment, Arc::clone(body)));
                     places.push(place);

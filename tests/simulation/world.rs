@@ -19,6 +19,7 @@ use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
 use selpay_kiosk::kiosk::machine::{Machine, Settings};
 use selpay_kiosk::kiosk::ports::Clock;
 use selpay_kiosk::kiosk::runner::{Happening as Happens, Pace, Ports, Runner};
+use selpay_kiosk::merchant::keys::Keys;
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::selpay::sign::SignKey;
 
@@ -106,7 +107,7 @@ pub struct World {
 
     // The merchant.
     store: Box<dyn Store>,
-    pub keys_of_merchant: Vec<SignKey>,
+    pub keys_of_merchant: Keys,
     pub merchant_is_up: bool,
     merchant_cuts: u64,
     /// Counts the commits: whoever waits for news looks again.
@@ -234,7 +235,7 @@ impl World {
             },
             poll_waits: story.poll_waits,
             store,
-            keys_of_merchant: SignKey::new(platform::KEY).into_iter().collect(),
+            keys_of_merchant: SignKey::new(platform::KEY).expect("a key").into(),
             merchant_is_up: true,
             merchant_cuts: 0,
             commits: 0,

@@ -15,6 +15,7 @@ use selpay_kiosk::kiosk::machine::screen::Language;
 use selpay_kiosk::kiosk::machine::{Machine, Settings};
 use selpay_kiosk::kiosk::ports;
 use selpay_kiosk::merchant;
+use selpay_kiosk::merchant::keys::Keys;
 use selpay_kiosk::merchant::notify::{Worth, judge};
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::selpay::add_order::{self, Request, ScanRules};
@@ -24,7 +25,7 @@ use selpay_kiosk::selpay::xml;
 const SIGNED: &[u8] = include_bytes!("../vectors/sp_notify_native_plain.xml");
 const KEY: &str = "9d101c97133837e13dde2d32a5054abb";
 
-static KEYS: LazyLock<Vec<SignKey>> = LazyLock::new(|| SignKey::new(KEY).into_iter().collect());
+static KEYS: LazyLock<Keys> = LazyLock::new(|| SignKey::new(KEY).expect("a key").into());
 
 /// A body that is read has one reading: written anew, it reads the same.
 pub fn xml(body: &[u8]) {
@@ -49,7 +50,7 @@ pub fn xml(body: &[u8]) {
 
 /// Nothing that we have not signed is believed.
 pub fn notification(body: &[u8]) {
-    let worth = judge(body, &KEYS, None);
+    let (worth, _) = judge(body, &KEYS, None);
     let is_believed = !matches!(worth, Worth::Malformed(_) | Worth::Unverified(_));
     let is_the_known_one = || xml::read(body) == xml::read(SIGNED);
     assert!(!is_believed || is_the_known_one(), "believed: {worth:?}");
@@ -64,11 +65,11 @@ pub fn mutated(change: &[u8]) {
     let end = (at + usize::from(*cut)).min(SIGNED.len());
     let mut body = SIGNED.to_vec();
     body.splice(at..end, new.iter().copied());
-    let worth = judge(&body, &KEYS, None);
+    let (worth, _) = judge(&body, &KEYS, None);
     if !matches!(worth, Worth::Malformed(_) | Worth::Unverified(_)) {
         assert_eq!(
             worth,
-            judge(SIGNED, &KEYS, None),
+            judge(SIGNED, &KEYS, None).0,
             "a changed body is believed"
         );
     }
@@ -81,13 +82,18 @@ pub fn sign(text: &str) {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let signature = sign::signature(&fields, &KEYS[0]);
+    let key = &SignKey::new(KEY).expect("a key");
+    let signature = sign::signature(&fields, key);
     let mut signed = fields;
     signed.insert("sign".to_owned(), signature);
     signed.remove("sign_type");
-    let again = sign::signature(&signed, &KEYS[0]);
+    let again = sign::signature(&signed, key);
     signed.insert("sign".to_owned(), again.to_ascii_lowercase());
-    assert_eq!(sign::verify(&signed, &KEYS), Ok(0), "either case of hex");
+    assert_eq!(
+        sign::verify(&signed, std::slice::from_ref(key)),
+        Ok(0),
+        "either case of hex"
+    );
 }
 
 /// Whatever the platform answers, a code is drawn only for our order, at a listed host, with our key.

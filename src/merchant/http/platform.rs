@@ -54,11 +54,11 @@ fn answer(status: StatusCode, success: bool) -> Response {
 
 /// Whether the platform is told `success`.
 async fn receive(merchant: Arc<Merchant>, body: Bytes) -> bool {
-    let worth = notify::judge(
-        &body,
-        &merchant.sign_keys(),
-        merchant.config.mch_id.as_deref(),
-    );
+    let keys = merchant.sign_keys();
+    let (worth, key) = notify::judge(&body, &keys, merchant.config.mch_id.as_deref());
+    if let Some(key) = key {
+        merchant.metrics.signed_with(key);
+    }
     let word = worth.word();
     match worth {
         Worth::Payment(payment) => book(&merchant, payment, body).await,
