@@ -5,7 +5,6 @@ mod shop;
 
 use std::fs;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use selpay_kiosk::ids::ClaimId;
 use selpay_kiosk::merchant::ledger::Time;
@@ -343,12 +342,9 @@ fn what_happened_since_a_copy_was_made_is_looked_at_when_that_copy_is_put_back()
     shop.notify(signed(paid(order.as_str(), "T1", "350")));
     let copied = shop.command(&["backup", &path(&shop, "copy.db")]);
     assert_eq!(copied.status.code(), Some(0), "{copied:?}");
-    // A payment is made by the second.
-    std::thread::sleep(Duration::from_millis(1100));
     shop.claim(sale, 1);
     let lost: Vec<_> = [2, 3].map(|random| shop.sale(random).1).to_vec();
     let made = now_in_china();
-    std::thread::sleep(Duration::from_millis(1100));
     let notification = |order: &str, transaction: &str| {
         let mut fields = paid(order, transaction, "350");
         fields.insert("time_end".to_owned(), made.clone());

@@ -310,6 +310,19 @@ fn a_kiosk_is_seen_with_what_it_says_of_itself() {
         .expect("older");
     sees(r#"<span class="status expired">silent"#);
     assert!(visitor.get("/").1.contains("1 silent"));
+    assert!(visitor.get("/kiosks?kind=silent").1.contains("kiosk-1<"));
+    assert!(!visitor.get("/kiosks?kind=silent").1.contains("kiosk-2<"));
+    assert!(
+        !visitor
+            .get("/kiosks?kind=out-of-service")
+            .1
+            .contains("kiosk-1<")
+    );
+    let (_, csv) = visitor.get("/kiosks/list.csv?kind=silent");
+    assert!(
+        csv.contains("kiosk-1,") && !csv.contains("kiosk-2,"),
+        "{csv}"
+    );
 }
 
 #[test]

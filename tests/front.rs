@@ -227,7 +227,6 @@ fn behind_the_proxies_of_the_examples_everything_arrives_and_clients_are_told_ap
                     .expect("JSON")
             })
         };
-        std::thread::sleep(Duration::from_millis(300));
         let body = signed(paid(order.as_str(), "T2", "350"));
         let mut answer = agent
             .post(format!("{url}/notify"))

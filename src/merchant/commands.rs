@@ -55,7 +55,10 @@ pub fn serve(file: &Path) -> Result<(), Failure> {
 /// Each kiosk that waits holds a connection: as many as the system lets us.
 fn allow_many_connections() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
     let all = Rlimit {
         current: maximum,
         maximum,

@@ -224,11 +224,15 @@ async fn reviews(
     ))
 }
 
-async fn kiosks(State(merchant): Shared, Visitor { language, .. }: Visitor) -> Page {
+async fn kiosks(
+    State(merchant): Shared,
+    Visitor { language, .. }: Visitor,
+    Query(asked): Query<Asked>,
+) -> Page {
     let kiosks = today::kiosks(&merchant).await?;
     Ok(html(
         StatusCode::OK,
-        lists::kiosks(language, &kiosks, now()),
+        lists::kiosks(language, &asked, kiosks, now()),
     ))
 }
 
@@ -275,8 +279,8 @@ async fn reviews_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<As
     csv_file(&merchant, "reviews", read).await
 }
 
-async fn kiosks_csv(State(merchant): Shared, _: Visitor) -> Page {
-    let kiosks = today::kiosks(&merchant).await?;
+async fn kiosks_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
+    let kiosks = lists::asked_for(&asked, today::kiosks(&merchant).await?, now());
     Ok(as_file("kiosks", csv::kiosks(&kiosks)))
 }
 

@@ -129,13 +129,10 @@ impl List<'_> {
             language.say("下载 CSV", "Download CSV")
         );
         let show = language.say("筛选", "Filter");
-        let filters = match self.filters.is_empty() {
-            true => format!(r#"<div class="filters">{file}</div>"#),
-            false => format!(
-                r#"<form class="filters" method="get" action="{path}">{}<button class="quiet">{show}</button>{file}</form>"#,
-                self.filters
-            ),
-        };
+        let filters = format!(
+            r#"<form class="filters" method="get" action="{path}">{}<button class="quiet">{show}</button>{file}</form>"#,
+            self.filters
+        );
         let leaf = |page: Option<u16>, label: &str| {
             page.map_or_else(String::new, |page| {
                 format!(
@@ -342,9 +339,31 @@ fn kind(language: Language, kind: &str) -> String {
     language.say(zh, en).to_owned()
 }
 
-pub fn kiosks(language: Language, kiosks: &[Kiosk], now: Time) -> String {
+/// The machines that are asked for: all, those that are silent, those out of service.
+pub fn asked_for(asked: &Asked, mut kiosks: Vec<Kiosk>, now: Time) -> Vec<Kiosk> {
+    match asked.kind.as_str() {
+        "silent" => kiosks.retain(|kiosk| kiosk.is_silent(now)),
+        "out-of-service" => {
+            kiosks.retain(|kiosk| kiosk.is_out_of_service() && !kiosk.is_silent(now));
+        }
+        _ => {}
+    }
+    kiosks
+}
+
+pub fn kiosks(language: Language, asked: &Asked, kiosks: Vec<Kiosk>, now: Time) -> String {
+    let kinds = [
+        ("silent", language.say("失联", "silent")),
+        ("out-of-service", language.say("停机", "out of service")),
+    ];
+    let kinds = kinds.map(|(word, label)| (word, label.to_owned()));
+    let filters = choice(language, "kind", &asked.kind, kinds.into_iter());
+    let here = asked_for(asked, kiosks, now).into_iter();
+    let part = asked.part();
+    let here = here.skip(part.skip as usize).take(part.most as usize);
+    let (kiosks, goes_on) = leaf(here.collect());
     let mut rows = String::new();
-    for kiosk in kiosks {
+    for kiosk in &kiosks {
         let (state, class) = state(language, kiosk, now);
         let (seen, version) = match &kiosk.seen {
             Some(seen) => (
@@ -375,7 +394,6 @@ pub fn kiosks(language: Language, kiosks: &[Kiosk], now: Time) -> String {
     );
     let table = page::table("kiosks", &heads, &rows, nothing);
     let (path, title) = ("/kiosks", language.say("机器", "Kiosks"));
-    let (asked, filters, goes_on) = (&Asked::default(), String::new(), false);
     List {
         language,
         path,

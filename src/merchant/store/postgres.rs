@@ -194,8 +194,10 @@ impl Session {
             .tcp_user_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(10));
         let mut client = config.connect(NoTls)?;
+        // A scan of a whole table, which small ones invite, would make every other transaction a conflict.
         client.batch_execute(
-            "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 5000",
+            "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 5000;
+             SET enable_seqscan = off",
         )?;
         Ok(Session {
             client,
