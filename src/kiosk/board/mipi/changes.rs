@@ -39,16 +39,36 @@ pub fn changes(old: &[Rgb565], new: &[Rgb565], width: u32) -> Vec<Rectangle> {
         }
     }
     closed.extend(open);
-    // What grew towards each other may be cheaper as one.
-    let mut merged: Vec<Patch> = Vec::new();
-    for patch in closed {
-        let saves = |other: &Patch| other.joined(&patch).cost() <= other.cost() + patch.cost();
-        match merged.iter_mut().find(|other| saves(other)) {
+    merged(closed)
+        .into_iter()
+        .map(Patch::into_rectangle)
+        .collect()
+}
+
+/// What grew towards each other, as one where that is cheaper.
+fn merged(mut patches: Vec<Patch>) -> Vec<Patch> {
+    // With a larger gap between them, the pixels in it cost more than a rectangle of its own.
+    const REACH: u32 = OVERHEAD / PIXEL;
+    patches.sort_by_key(|patch| patch.rows.start);
+    let (mut done, mut near): (Vec<Patch>, Vec<Patch>) = (Vec::new(), Vec::new());
+    for patch in patches {
+        let mut place = 0;
+        while let Some(other) = near.get(place) {
+            if other.rows.end + REACH < patch.rows.start {
+                done.push(near.swap_remove(place));
+            } else if other.joined(&patch).cost() <= other.cost() + patch.cost() {
+                break;
+            } else {
+                place += 1;
+            }
+        }
+        match near.get_mut(place) {
             Some(other) => *other = other.joined(&patch),
-            None => merged.push(patch),
+            None => near.push(patch),
         }
     }
-    merged.into_iter().map(Patch::into_rectangle).collect()
+    done.append(&mut near);
+    done
 }
 
 /// The changed pixels and nothing else, as runs that go on for some rows; from the top.
