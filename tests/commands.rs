@@ -340,6 +340,7 @@ fn what_happened_since_a_copy_was_made_is_looked_at_when_that_copy_is_put_back()
     // One that the copy has, and two that it does not.
     let (sale, order) = shop.sale(1);
     shop.notify(signed(paid(order.as_str(), "T1", "350")));
+    let copied_at = now_in_china();
     let copied = shop.command(&["backup", &path(&shop, "copy.db")]);
     assert_eq!(copied.status.code(), Some(0), "{copied:?}");
     shop.claim(sale, 1);
@@ -360,9 +361,16 @@ fn what_happened_since_a_copy_was_made_is_looked_at_when_that_copy_is_put_back()
         let _ = fs::remove_file(shop.path(rest));
     }
     fs::copy(shop.path("copy.db"), shop.path("merchant.db")).expect("put back");
-    let told = shop.command(&["restored"]);
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.contains("1 payments were unsettled"), "{told}");
+    let refused = shop.command(&["restored"]);
+    assert_eq!(
+        refused.status.code(),
+        Some(2),
+        "the copy is too young for that"
+    );
+    assert!(stderr(&refused).contains("--since"), "{}", stderr(&refused));
+    let told = shop.command(&["restored", "--since", &copied_at]);
+    let told = stdout(&told);
+    assert!(told.contains("to be reviewed now: 1\n"), "{told}");
     shop.restart_merchant();
 
     // The platform tells of one more, and the other is on the bill alone.

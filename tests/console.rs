@@ -348,6 +348,7 @@ fn a_language_is_chosen_and_the_way_back_is_ours() {
         "//evil.example",
         "https://evil.example",
         "/\\evil.example",
+        "/%09/evil.example",
         "",
     ] {
         assert_eq!(

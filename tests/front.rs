@@ -87,14 +87,16 @@ fn the_server_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_restart
     kiosk.logs("screen not-paid");
     assert_eq!(kiosk.ends(), Some(0));
 
+    fs::copy(shop.path("ca.pem"), shop.path("old-ca.pem")).expect("kept");
     certify(&shop);
     shop.merchant.signal("HUP");
     eventually("the new certificate", || {
         notify(&trusting(&shop.path("ca.pem")), &url, "T2")
     });
-    // Whoever is connected already is not cut off; whoever connects anew and trusts the old one only is.
-    let ca = shop.path("ca.pem");
-    assert_eq!(notify(&trusting(&ca), &url, "T3").as_deref(), Some("fail"));
+    // Whoever is connected already is not cut off; whoever connects anew must trust the new one.
+    assert_eq!(notify(&old, &url, "T3").as_deref(), Some("fail"));
+    let anew = trusting(&shop.path("old-ca.pem"));
+    assert_eq!(notify(&anew, &url, "T4"), None);
 
     // A key that belongs to another certificate changes nothing.
     let key = fs::read_to_string(shop.path("tls.key")).expect("read");

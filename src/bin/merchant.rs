@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
 use selpay_kiosk::merchant::commands::{
-    self, Backup, Books, Kiosk, Reconcile, Refunds, Reviews, Verify,
+    self, Backup, Books, Kiosk, Reconcile, Refunds, Restored, Reviews, Verify,
 };
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
@@ -38,7 +38,7 @@ enum Command {
     /// Copy the books into a new file while the server runs (SQLite)
     Backup(Backup),
     /// Note that the books were put back from a copy: what they cannot know goes to review
-    Restored(ConfigFile),
+    Restored(Restored),
     /// Print what the console's password file should hold, for the password on standard input
     Password,
     /// Read a captured message: its fields, what is signed, and whether the signature is right
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             Command::Kiosk(command) => (commands::kiosk(&command)?, true),
             Command::Reconcile(arguments) => commands::reconcile(&arguments)?,
             Command::Backup(arguments) => (commands::backup(&arguments)?, true),
-            Command::Restored(file) => (commands::restored(&file.config)?, true),
+            Command::Restored(arguments) => (commands::restored(&arguments)?, true),
             Command::Password => (commands::password()?, true),
             Command::Verify(arguments) => commands::verify(&arguments)?,
         };

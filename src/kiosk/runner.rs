@@ -209,6 +209,9 @@ impl Runner {
                     return;
                 }
             }
+            if !counter.pending.is_empty() {
+                continue;
+            }
             let idle = counter.machine.is_idle() && counter.pending.is_empty();
             if counter.keys_ended && idle && counter.pulsing.is_none() {
                 return;

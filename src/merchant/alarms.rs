@@ -16,10 +16,12 @@ pub use call::{Caller, Url};
 
 /// Between two looks.
 pub const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// A payment that has waited for its goods for so long should have found its place by itself.
-const WAITED_LONG: Duration = Duration::from_secs(15 * 60);
-/// A sale that is open for so long has no kiosk any more that would close it: it, or we, were cut off.
+/// Every payment should have found its place by itself so long after it could.
+const GRACE: Duration = Duration::from_secs(60);
+/// A sale of a silent kiosk that is open for so long: the kiosk, or we, were cut off.
 const OPEN_LONG: Duration = Duration::from_secs(10 * 60);
+/// No countdown is longer.
+const OPEN_TOO_LONG: Duration = Duration::from_secs(3900);
 /// A database that answers slower than this loses the platform's patience soon.
 const SLOW: Duration = Duration::from_secs(1);
 /// What happens by chance less often than this is no chance.
@@ -34,14 +36,16 @@ pub struct Figures {
     pub balance: Balance,
     /// Since when the oldest payment waits for its goods.
     pub waiting_since: Option<Time>,
+    /// How long one may: then it expires, or its claim goes to review.
+    pub may_wait: Duration,
     /// How many payments must go back.
     pub refunds: i64,
     /// How many need a person.
     pub reviews: i64,
     /// Every kiosk that has a token, as it was heard of last.
     pub kiosks: Vec<(KioskName, Seen)>,
-    /// Sales that are still open, with when they began.
-    pub open: Vec<(String, Time)>,
+    /// Sales that are still open, with whose they are and when they began.
+    pub open: Vec<(String, String, Time)>,
     /// How many notifications were refused, or of money that goes back, in the last ten minutes.
     pub refused: i64,
     /// When the last payment came.
@@ -178,7 +182,7 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
     }
     if let Some(since) = figures
         .waiting_since
-        .filter(|since| is_older(*since, WAITED_LONG))
+        .filter(|since| is_older(*since, figures.may_wait + GRACE))
     {
         let minutes = now.seconds_since(since) / 60;
         let text = format!("a payment has waited for its goods for {minutes} minutes");
@@ -210,24 +214,32 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
         add(Kind::NoNotification, Vec::new(), text);
     }
     let stale: Vec<_> = stale(figures).collect();
-    if let Some(closes) = stale.iter().map(|(_, began)| closes(*began)).min() {
+    if let Some(closes) = stale.iter().map(|(_, _, began)| closes(*began)).min() {
         let minutes = closes.seconds_since(now) / 60;
         let text = format!(
             "{} sales are open and nobody asks for them. If they were paid, the platform gives up telling us in {minutes} \
              minutes for the first: it must reach our notification address before then",
             stale.len()
         );
-        let sales = stale.iter().map(|(sale, _)| sale.clone()).collect();
+        let sales = stale.iter().map(|(sale, ..)| sale.clone()).collect();
         add(Kind::RetryWindow, sales, text);
     }
     alarms
 }
 
 /// Open sales that nobody asks for, and of which the platform may still tell.
-fn stale(figures: &Figures) -> impl Iterator<Item = &(String, Time)> {
+fn stale(figures: &Figures) -> impl Iterator<Item = &(String, String, Time)> {
     let now = figures.now;
-    figures.open.iter().filter(move |(_, began)| {
-        now.seconds_since(*began) >= OPEN_LONG.as_secs() && now < closes(*began)
+    let is_silent = move |kiosk: &str| {
+        let mut heard = figures.kiosks.iter();
+        let heard = heard.find(|(name, _)| name.as_str() == kiosk);
+        heard.is_none_or(|(_, seen)| now.seconds_since(seen.at) >= SILENT_AFTER.as_secs())
+    };
+    figures.open.iter().filter(move |(_, kiosk, began)| {
+        let open_for = now.seconds_since(*began);
+        let is_left = open_for >= OPEN_TOO_LONG.as_secs()
+            || open_for >= OPEN_LONG.as_secs() && is_silent(kiosk);
+        is_left && now < closes(*began)
     })
 }
 

@@ -15,7 +15,7 @@ use crate::files::{self, Unusable};
 use crate::http;
 use crate::ids::{KioskName, TransactionId};
 use crate::merchant::config::Config;
-use crate::merchant::ledger::Finding;
+use crate::merchant::ledger::{Finding, Time};
 use crate::merchant::password::{self, Password};
 use crate::merchant::store::books::SqlBooks;
 use crate::merchant::store::reports;
@@ -301,23 +301,53 @@ pub fn password() -> Result<String, Failure> {
     password::hash(typed).map_err(|error| anyhow!("{error}").into())
 }
 
+/// `merchant restored`
+#[derive(Debug, clap::Args)]
+pub struct Restored {
+    /// When the copy was made, at +08:00; if it is not given, the last moment that the books know of
+    #[arg(long, value_name = "YYYYMMDDHHMMSS", value_parser = Time::read_stamp)]
+    since: Option<Time>,
+    /// merchant.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
 /// `merchant restored`: the books were put back from a copy. What happened since the copy was made they do not know: what
 /// was paid and unsettled then, and what the platform tells of that time, a person must look at.
-pub fn restored(config: &Path) -> Result<String, Failure> {
+pub fn restored(Restored { since, config }: &Restored) -> Result<String, Failure> {
+    /// Books that know of something so recent have a server at work already.
+    const RECENT: u64 = 600;
     let mut books = books_to_write(config)?;
     let now = now();
-    let (since, doubted) = books
+    let last = books
+        .read(reports::last_moment)
+        .map_err(anyhow::Error::from)?;
+    if since.is_none() && now.seconds_since(last) < RECENT {
+        let told = format!(
+            "these books know of something at {}: does a server run on them already? Stop it, and say when the copy was made: \
+             --since YYYYMMDDHHMMSS",
+            last.stamp()
+        );
+        return Err(Unusable::new(config, told).into());
+    }
+    let since = since.unwrap_or(last);
+    let (doubted, refunds, reviews) = books
         .write(|sql| {
-            let since = reports::last_moment(sql)?;
             let noted = [since.0.into(), now.0.into()];
             sql.execute("INSERT INTO gaps (began, ended) VALUES (?1, ?2)", &noted)?;
+            // Who logged out since, or whose password was changed, must not be in again.
+            sql.execute("DELETE FROM logins", &[])?;
+            let glance = reports::glance(sql, now)?;
             let doubted = requests::put_back(&mut SqlBooks { sql, now })?;
-            Ok((since, doubted))
+            Ok((doubted, glance.refunds.0, glance.reviews.0))
         })
         .map_err(anyhow::Error::from)?;
     Ok(format!(
-        "these books know nothing from {} to {} (at +08:00): {doubted} payments were unsettled and are to be reviewed; \
-         hold the platform's bill of that time against them (merchant reconcile)",
+        "these books know nothing from {} to {} (at +08:00)\n\
+         payments that were unsettled, and are to be reviewed now: {doubted}\n\
+         refunds and reviews that were open, and may have been settled since: {refunds} and {reviews}\n\
+         hold the platform's bill of that time against the books (merchant reconcile), and revoke again the tokens that were \
+         revoked since (merchant kiosk)",
         since.stamp(),
         now.stamp()
     ))

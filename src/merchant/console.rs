@@ -123,7 +123,7 @@ async fn log_in(
         }
         None => return Ok(StatusCode::TOO_MANY_REQUESTS.into_response()),
     }
-    let (cookie, digest, until) = visitor::new_login(now());
+    let (cookie, digest, until) = visitor::new_login(now(), merchant.tls.is_some());
     merchant.store.log_in(digest, until, now()).await?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
@@ -147,8 +147,9 @@ struct Back {
 
 /// Chooses a language, and goes back to where the visitor was.
 async fn speak(Path(to): Path<String>, Query(Back { back }): Query<Back>) -> Response {
-    // A path of ours, and no other site's.
-    let is_ours = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
+    // A page of ours, and no other site's.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_');
+    let is_ours = back.starts_with('/') && !back.starts_with("//") && back.bytes().all(is_plain);
     let back = if is_ours { back.as_str() } else { "/" };
     let cookie = Language::read(&to).map(Language::cookie);
     let set = cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);

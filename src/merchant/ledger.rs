@@ -10,7 +10,7 @@ mod tests;
 
 use std::time::Duration;
 
-use ::time::{OffsetDateTime, UtcOffset};
+use ::time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
 use crate::money::Fen;
@@ -48,6 +48,16 @@ impl Time {
         let (hour, minute, second) = moment.to_hms();
         let month = u8::from(month);
         format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
+    }
+
+    /// The moment that is written so.
+    pub fn read_stamp(text: &str) -> Result<Time, String> {
+        let format =
+            ::time::macros::format_description!("[year][month][day][hour][minute][second]");
+        let moment = PrimitiveDateTime::parse(text, format)
+            .map_err(|_| "write the time at +08:00 as YYYYMMDDHHMMSS".to_owned())?;
+        let china = UtcOffset::from_hms(8, 0, 0).unwrap_or(UtcOffset::UTC);
+        Ok(Time(moment.assume_offset(china).unix_timestamp() * 1000))
     }
 
     /// So much earlier.
@@ -117,14 +127,21 @@ pub struct Gap {
     pub ended: Time,
 }
 
+/// By so much the platform's clock and ours may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
+
 impl Gap {
-    /// Whether this payment, heard of now, was made in that time. One that does not say when it was made was, if the
-    /// platform may still be telling what was made then.
-    fn covers(&self, payment: &Payment, now: Time) -> bool {
-        match &payment.time_end {
-            Some(made) => (self.began.stamp()..=self.ended.stamp()).contains(made),
+    /// Whether this payment, heard of now, may have bought something in that time, of which the books know nothing: it was
+    /// made then, and its sale is not one that began since. One that does not say when it was made was, if the platform
+    /// may still be telling what was made then.
+    fn covers(&self, payment: &Payment, sale: Option<&Sale>, now: Time) -> bool {
+        let from = self.began.before(CLOCKS_DIFFER).stamp();
+        let to = Time(self.ended.0 + CLOCKS_DIFFER.as_millis() as i64).stamp();
+        let made_then = match &payment.time_end {
+            Some(made) => (from..=to).contains(made),
             None => !now.is_past(self.ended, RETRIES_END),
-        }
+        };
+        made_then && sale.is_none_or(|sale| sale.began <= self.ended)
     }
 }
 
@@ -255,14 +272,15 @@ pub fn pay(
         changes: vec![booked(Disposition::RefundDue(reason))],
         answer: Verdict::Refund(reason),
     };
+    // Its sale, or that it was paid and dispensed, may have been in the books that are lost.
+    let is_open = sale.is_none_or(|sale| sale.status == SaleStatus::Open);
+    if is_open && gaps.iter().any(|gap| gap.covers(payment, sale, now)) {
+        return Decision {
+            changes: vec![booked(Disposition::Review(Doubt::Gap))],
+            answer: Verdict::Review(Doubt::Gap),
+        };
+    }
     let Some(sale) = sale else {
-        // Its sale may have been in the books that are lost, and its goods may have come out.
-        if gaps.iter().any(|gap| gap.covers(payment, now)) {
-            return Decision {
-                changes: vec![booked(Disposition::Review(Doubt::Gap))],
-                answer: Verdict::Review(Doubt::Gap),
-            };
-        }
         return refund(Reason::UnknownOrder);
     };
     if payment.total != u64::from(sale.total.get()) && !planted::has(Bug::NoAmountCheck) {
@@ -527,12 +545,14 @@ pub fn bill(
     if known.is_some() {
         return Decision::nothing(Billed::Known);
     }
-    let is_open = sale.is_some_and(|sale| sale.status == SaleStatus::Open);
+    let in_gap = gaps.iter().any(|gap| gap.covers(payment, sale, now));
+    // One of that time was answered perhaps, and never comes again.
+    let is_open = !in_gap && sale.is_some_and(|sale| sale.status == SaleStatus::Open);
     let may_come = |made: &String| *made >= now.before(RETRIES_END).stamp();
     if is_open && payment.time_end.as_ref().is_some_and(may_come) {
         return Decision::nothing(Billed::Awaited);
     }
-    let disposition = match gaps.iter().any(|gap| gap.covers(payment, now)) {
+    let disposition = match in_gap {
         true => Disposition::Review(Doubt::Gap),
         false => Disposition::RefundDue(Reason::BillOnly),
     };

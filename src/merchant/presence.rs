@@ -60,6 +60,8 @@ impl Presence {
         if (&state, &fault) != (&heard.seen.state, &heard.seen.fault) {
             (heard.seen.state, heard.seen.fault, heard.seen.since) = (state, fault, now);
         }
+        heard.seen.told_at = now;
+        heard.is_noted = false;
     }
 
     /// What was heard since this was asked last.
@@ -86,6 +88,7 @@ fn entry(all: &mut HashMap<KioskName, Heard>, kiosk: KioskName, now: Time) -> &m
             state: String::new(),
             fault: String::new(),
             since: now,
+            told_at: Time(0),
         },
         is_noted: false,
     })

@@ -29,7 +29,7 @@ use crate::merchant::store::books::SqlBooks;
 use crate::merchant::store::postgres::PostgresDatabase;
 use crate::merchant::store::requests::Books;
 use crate::merchant::store::sql::{Failed, Sql};
-use crate::merchant::store::sqlite::SqliteDatabase;
+use crate::merchant::store::sqlite::{Asker, SqliteDatabase};
 use crate::money::Fen;
 use crate::sale::SaleStatus;
 use crate::selpay::notification::{Attempt, Payment};
@@ -291,8 +291,10 @@ impl Store {
 
     /// Whether the books can be read and written.
     pub async fn check(&self) -> Result<(), Unavailable> {
-        self.read(|sql| sql.row("SELECT count(*) FROM refused", &[]).map(drop))
-            .await?;
+        self.read_for(Asker::Kiosk, |sql| {
+            sql.row("SELECT count(*) FROM gaps", &[]).map(drop)
+        })
+        .await?;
         self.write(|_| Ok(())).await
     }
 
@@ -357,8 +359,16 @@ impl Store {
         &self,
         question: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        self.read_for(Asker::Person, question).await
+    }
+
+    async fn read_for<T: Send + 'static>(
+        &self,
+        asker: Asker,
+        question: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
         match &self.database {
-            Database::Sqlite(database) => database.read(question).await,
+            Database::Sqlite(database) => database.read(asker, question).await,
             Database::Postgres(database) => database.read(question).await,
         }
     }
@@ -388,7 +398,8 @@ impl Store {
         now: Time,
         question: impl Fn(&dyn Books<Error = Failed>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.read(move |sql| question(&SqlBooks { sql, now })).await
+        self.read_for(Asker::Kiosk, move |sql| question(&SqlBooks { sql, now }))
+            .await
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::merchant::alarms::{self, Alarm, Caller, Figures, Kind};
-use crate::merchant::ledger::{RETRIES_END, Time};
+use crate::merchant::ledger::{RETRIES_END, SILENCE, Time};
 use crate::merchant::presence::SILENT_AFTER;
 use crate::merchant::store::sql::Sql;
 use crate::merchant::store::{Unavailable, kiosks, reports};
@@ -58,7 +58,7 @@ impl Merchant {
         let began = Instant::now();
         self.store.check().await?;
         let database = Some(began.elapsed());
-        let allowed = self.known_kiosks();
+        let (allowed, may_wait) = (self.known_kiosks(), self.config.claim_time + SILENCE);
         let now = now();
         let read = move |sql: &dyn Sql| {
             let glance = reports::glance(sql, now.before(REFUSED_FOR))?;
@@ -71,6 +71,7 @@ impl Merchant {
                 now,
                 balance: reports::balance(sql)?,
                 waiting_since: glance.waiting_since,
+                may_wait,
                 refunds: glance.refunds.0,
                 reviews: glance.reviews.0,
                 kiosks: kiosks.collect(),
@@ -98,19 +99,24 @@ impl Merchant {
 pub async fn watch(merchant: Arc<Merchant>) {
     let holder = format!("{:032x}", random::bits());
     let mut caller = merchant.config.alarm_url.clone().map(Caller::new);
+    let mut alarms: Vec<Alarm> = Vec::new();
     let mut logged: Vec<Kind> = Vec::new();
     let mut ticks = tokio::time::interval(alarms::LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let alarms = match merchant.watched().await {
-            Ok(watched) => watched.alarms.clone(),
-            Err(error) => vec![Alarm {
-                kind: Kind::DatabaseSlow,
-                subjects: Vec::new(),
-                text: error.to_string(),
-            }],
-        };
+        match merchant.watched().await {
+            Ok(watched) => alarms.clone_from(&watched.alarms),
+            Err(error) => {
+                // What stood before is not over because nobody can look.
+                alarms.retain(|alarm| alarm.kind != Kind::DatabaseSlow);
+                alarms.push(Alarm {
+                    kind: Kind::DatabaseSlow,
+                    subjects: Vec::new(),
+                    text: error.to_string(),
+                });
+            }
+        }
         for alarm in alarms.iter().filter(|alarm| !logged.contains(&alarm.kind)) {
             tracing::error!("ALARM {}: {}", alarm.kind.as_str(), alarm.text);
         }

@@ -13,8 +13,13 @@ fn kiosk(name: &str, heard: i64, fault: &str) -> (KioskName, Seen) {
         state: "ready".to_owned(),
         fault: fault.to_owned(),
         since: ago(heard),
+        told_at: ago(heard),
     };
     (KioskName::new(name).expect("a name"), seen)
+}
+
+fn open(sale: &str, kiosk: &str, seconds: i64) -> (String, String, Time) {
+    (sale.to_owned(), kiosk.to_owned(), ago(seconds))
 }
 
 /// A shop in which nothing is wrong.
@@ -30,13 +35,14 @@ fn well() -> Figures {
             waiting: 0,
             holds: true,
         },
-        waiting_since: Some(ago(899)),
+        waiting_since: Some(ago(779)),
+        may_wait: Duration::from_secs(720),
         refunds: 0,
         reviews: 0,
         kiosks: vec![kiosk("kiosk-1", 179, "")],
         open: vec![
-            ("young".to_owned(), ago(599)),
-            ("over".to_owned(), ago(11_040)),
+            open("young", "kiosk-9", 599),
+            open("over", "kiosk-9", 11_040),
         ],
         refused: 0,
         paid_at: Some(ago(3600)),
@@ -84,7 +90,7 @@ fn each_thing_that_goes_wrong_has_its_alarm() {
         ["kiosk-out-of-service"]
     );
     assert_eq!(
-        told(|shop| shop.waiting_since = Some(ago(900))),
+        told(|shop| shop.waiting_since = Some(ago(780))),
         ["paid-not-dispensed"]
     );
     assert_eq!(told(|shop| shop.refunds = 1), ["refund-due"]);
@@ -92,7 +98,7 @@ fn each_thing_that_goes_wrong_has_its_alarm() {
     assert_eq!(told(|shop| shop.refused = 1), ["notification-refused"]);
     assert_eq!(told(|shop| shop.unpaid = 4), ["no-notification"]);
     assert_eq!(
-        told(|shop| shop.open = vec![("A".to_owned(), ago(600))]),
+        told(|shop| shop.open = vec![open("A", "kiosk-9", 600)]),
         ["retry-window"]
     );
     for kind in Kind::ALL {
@@ -120,10 +126,14 @@ fn a_kiosk_that_is_silent_is_not_out_of_service_as_well_and_all_of_them_are_us()
 #[test]
 fn the_platform_gives_up_so_long_after_the_oldest_sale_that_it_may_still_tell_of() {
     let mut figures = well();
-    let open = [("A", 600), ("B", 11_039), ("C", 11_040), ("D", 599)];
-    figures.open = open
-        .map(|(sale, seconds)| (sale.to_owned(), ago(seconds)))
-        .to_vec();
+    figures.open = vec![
+        open("A", "kiosk-9", 600),
+        open("B", "kiosk-1", 11_039),
+        open("C", "kiosk-9", 11_040),
+        open("D", "kiosk-9", 599),
+        // Its kiosk is there, and counts down.
+        open("E", "kiosk-1", 3899),
+    ];
     let alarm = look(&figures).remove(0);
     assert_eq!(alarm.subjects, ["A", "B"]);
     assert!(alarm.text.contains("in 0 minutes"), "{}", alarm.text);

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::{books_to_write, yuan};
 use crate::cli::Failure;
 use crate::files;
-use crate::merchant::ledger::{Billed, Disposition, Doubt};
+use crate::merchant::ledger::{Billed, Disposition, Doubt, RETRIES_END, Time};
 use crate::merchant::now;
 use crate::merchant::reconcile::bill::{BillMap, Entry};
 use crate::merchant::reconcile::{Report, compare};
@@ -91,9 +91,12 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
         let _ = writeln!(text, "{what:<18}{count:>10}{total:>16}");
     }
     if awaited > 0 {
+        let again = Time(now().0 + RETRIES_END.as_millis() as i64);
         let _ = writeln!(
             text,
-            "{awaited} of those only on the bill wait: their sales are open, and their notifications may still come"
+            "{awaited} of those only on the bill wait: their sales are open, and their notifications may still come. Hold this \
+             bill against the books again after {} (at +08:00)",
+            again.stamp()
         );
     }
     if doubted > 0 {
@@ -108,6 +111,7 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
         false if found.bill_only.len() == awaited + doubted => "everything else agrees",
         false => "what is only on the bill is a refund due now (merchant refunds)",
     });
+    let is_done = !found.is_alarm() && awaited == 0;
     let name = arguments
         .bill
         .file_name()
@@ -117,12 +121,12 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
         at: now(),
         name: name.into_owned(),
         summary: text.clone(),
-        is_alarm: found.is_alarm(),
+        is_alarm: !is_done,
     };
     books
         .write(|sql| bills::keep(sql, &bill, &report))
         .map_err(anyhow::Error::from)?;
-    Ok((text, !found.is_alarm()))
+    Ok((text, is_done))
 }
 
 fn differences(found: &Report) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Passwords are tried slowly: each client by itself, so that nobody who guesses keeps the owner out.
+//! Passwords are tried slowly: each client by itself, so that who guesses from a few addresses does not keep the owner out.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

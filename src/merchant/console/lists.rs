@@ -20,7 +20,7 @@ const ON_A_PAGE: i64 = 50;
 /// So many are in a file at most.
 pub const IN_FILE: Part = Part {
     skip: 0,
-    most: 1_000_000,
+    most: 100_000,
 };
 const PROBLEMS: [&str; 5] = [
     "unverified",

@@ -128,12 +128,15 @@ impl OptionalFromRequestParts<Arc<Merchant>> for Visitor {
     }
 }
 
-/// A new login: the cookie to set, what the books keep of it, and until when.
-pub fn new_login(now: Time) -> (String, String, Time) {
+/// A new login: the cookie to set, what the books keep of it, and until when. Where we speak TLS it is sent over nothing
+/// else.
+pub fn new_login(now: Time, over_tls: bool) -> (String, String, Time) {
     let login = format!("{:032x}", random::bits());
     let until = Time(now.0 + LOGIN_TIME.as_millis() as i64);
     let seconds = LOGIN_TIME.as_secs();
-    let cookie = format!("{COOKIE}={login}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}");
+    let secure = if over_tls { "; Secure" } else { "" };
+    let cookie =
+        format!("{COOKIE}={login}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     (cookie, digest(&login), until)
 }
 
@@ -181,7 +184,7 @@ mod tests {
 
     #[test]
     fn only_the_browser_knows_a_login() {
-        let (cookie, kept, until) = new_login(Time(0));
+        let (cookie, kept, until) = new_login(Time(0), false);
         assert!(cookie.contains("HttpOnly; SameSite=Strict"));
         let sent = cookie.split(';').next().expect("the value");
         assert!(!sent.contains(&kept));

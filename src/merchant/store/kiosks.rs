@@ -17,14 +17,17 @@ pub struct Seen {
     pub fault: String,
     /// Since when state and fault are these.
     pub since: Time,
+    /// When it said so last.
+    pub told_at: Time,
 }
 
 /// Notes kiosks. What another server has heard later stays.
 pub fn note(sql: &dyn Sql, seen: &[(KioskName, Seen)]) -> Result<(), Failed> {
-    const NOTE: &str = "INSERT INTO kiosks (kiosk, seen_at, version, state, fault, since)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kiosk) DO UPDATE SET seen_at = excluded.seen_at,
-        version = excluded.version, state = excluded.state, fault = excluded.fault, since = excluded.since
-        WHERE kiosks.seen_at < excluded.seen_at";
+    const NOTE: &str = "INSERT INTO kiosks (kiosk, seen_at, version, state, fault, since, told_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (kiosk) DO UPDATE
+        SET seen_at = excluded.seen_at, version = excluded.version WHERE kiosks.seen_at < excluded.seen_at";
+    const TOLD: &str = "UPDATE kiosks SET state = ?2, fault = ?3, since = ?4, told_at = ?5
+        WHERE kiosk = ?1 AND told_at < ?5";
     for (kiosk, seen) in seen {
         let row = [
             kiosk.as_str().into(),
@@ -33,8 +36,11 @@ pub fn note(sql: &dyn Sql, seen: &[(KioskName, Seen)]) -> Result<(), Failed> {
             (&seen.state).into(),
             (&seen.fault).into(),
             seen.since.0.into(),
+            seen.told_at.0.into(),
         ];
         sql.execute(NOTE, &row)?;
+        let [kiosk, _, _, state, fault, since, told_at] = row;
+        sql.execute(TOLD, &[kiosk, state, fault, since, told_at])?;
     }
     Ok(())
 }
@@ -48,10 +54,12 @@ pub fn all(sql: &dyn Sql) -> Result<Vec<(KioskName, Seen)>, Failed> {
             state: row.text(3)?.to_owned(),
             fault: row.text(4)?.to_owned(),
             since: Time(row.int(5)?),
+            told_at: Time(row.int(6)?),
         };
         Ok((row.name(0, KioskName::new)?, seen))
     };
-    let all = "SELECT kiosk, seen_at, version, state, fault, since FROM kiosks ORDER BY kiosk";
+    let all =
+        "SELECT kiosk, seen_at, version, state, fault, since, told_at FROM kiosks ORDER BY kiosk";
     sql.rows(all, &[])?.iter().map(read).collect()
 }
 

@@ -197,7 +197,7 @@ impl Session {
         // A scan of a whole table, which small ones invite, would make every other transaction a conflict.
         client.batch_execute(
             "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 5000;
-             SET enable_seqscan = off",
+             SET enable_seqscan = off; SET jit = off",
         )?;
         Ok(Session {
             client,
@@ -320,6 +320,11 @@ impl Sql for InTransaction<'_> {
         if self.writes { "FOR UPDATE" } else { "" }
     }
 
+    fn take_time(&self) -> Result<(), Failed> {
+        let mut transaction = self.transaction.borrow_mut();
+        Ok(transaction.batch_execute("SET LOCAL statement_timeout = 60000")?)
+    }
+
     fn tell(&self, sale: &str) -> Result<(), Failed> {
         let tell = "SELECT pg_notify(?1, ?2)";
         self.execute(tell, &[CHANNEL.into(), sale.into()]).map(drop)
@@ -394,6 +399,8 @@ fn setting_of(session: &mut Session, setting: &str) -> Result<String, Failed> {
 /// Brings the schema up to date, one server after the other.
 fn migrate(session: &mut Session) -> Result<(), Failed> {
     let mut transaction = session.client.transaction()?;
+    // It may take its time, and so may another server that does the same.
+    transaction.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])?;
     transaction
         .batch_execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;

@@ -216,12 +216,15 @@ pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
     })
 }
 
-/// Sales that are open and began since then, no more than a thousand.
-pub fn open_sales(sql: &dyn Sql, since: Time) -> Result<Vec<(String, Time)>, Failed> {
+/// Sales that are open and began since then, with whose they are, no more than a thousand.
+pub fn open_sales(sql: &dyn Sql, since: Time) -> Result<Vec<(String, String, Time)>, Failed> {
     const OPEN: &str =
-        "SELECT sale, created_at FROM sales WHERE status = 'open' AND created_at >= ?1
+        "SELECT sale, kiosk, created_at FROM sales WHERE status = 'open' AND created_at >= ?1
         ORDER BY created_at LIMIT 1000";
-    let read = |row: &Row| Ok((row.text(0)?.to_owned(), Time(row.int(1)?)));
+    let read = |row: &Row| {
+        let (sale, kiosk) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
+        Ok((sale, kiosk, Time(row.int(2)?)))
+    };
     sql.rows(OPEN, &[since.0.into()])?
         .iter()
         .map(read)
@@ -308,6 +311,7 @@ pub fn balance(sql: &dyn Sql) -> Result<Balance, Failed> {
         WHERE s.paid_by IS NOT NULL AND (b.total IS DISTINCT FROM s.total
             OR (b.state = 'waiting') > (s.status IN ('paid', 'claimed'))
             OR (s.status = 'paid') > (b.state = 'waiting'))";
+    sql.take_time()?;
     let disagree = sql.row(DISAGREE, &[])?.int(0)?;
     let sums = sql.row(BALANCE, &[])?;
     let (verified, dispensed) = (sums.int(0)?, sums.int(1)?);

@@ -78,11 +78,7 @@ pub fn pay<B: Books + ?Sized>(
     if planted::has(Bug::KeyedByOrderNumber) {
         known = books.payments_of(payment.order)?.pop();
     }
-    // Only a number that is not there may have been lost.
-    let gaps = match sale {
-        Some(_) => Vec::new(),
-        None => books.gaps()?,
-    };
+    let gaps = books.gaps()?;
     let when = (gaps.as_slice(), books.now());
     let Decision { changes, answer } = ledger::pay(payment, known.as_ref(), sale.as_ref(), when);
     books.make(&changes, body)?;

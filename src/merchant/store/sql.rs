@@ -139,6 +139,11 @@ pub trait Sql {
         ""
     }
 
+    /// What is asked from here on in this transaction may take a minute.
+    fn take_time(&self) -> Result<(), Failed> {
+        Ok(())
+    }
+
     /// Tells other servers, once this is committed, that a sale is not what it was.
     fn tell(&self, _sale: &str) -> Result<(), Failed> {
         Ok(())

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -20,8 +20,20 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long to wait for somebody else who holds the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// So many read at once: more would only wait for the same cores, each with a cache of its own.
-const READERS: usize = 4;
+/// So many read at once for kiosks, and so many for people: more would only wait for the same cores, each with a cache of its
+/// own, and a long list must not keep a kiosk waiting.
+const READERS: [usize; 2] = [4, 2];
+/// How long a question may wait for its turn.
+const TURN: Duration = Duration::from_millis(2500);
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// A kiosk, which has a customer.
+    Kiosk,
+    /// A person, or a program that watches.
+    Person,
+}
 
 /// A database file, its writer and its readers.
 #[derive(Debug)]
@@ -29,7 +41,7 @@ pub struct SqliteDatabase {
     path: PathBuf,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
-    free: Semaphore,
+    free: [Arc<Semaphore>; 2],
 }
 
 impl SqliteDatabase {
@@ -39,7 +51,7 @@ impl SqliteDatabase {
             path: path.to_owned(),
             writer: Writer::start(open_to_write(path)?)?,
             readers: Mutex::new(Vec::new()),
-            free: Semaphore::new(READERS),
+            free: READERS.map(|readers| Arc::new(Semaphore::new(readers))),
         })
     }
 
@@ -65,9 +77,13 @@ impl SqliteDatabase {
     /// Reads beside the writer.
     pub async fn read<T: Send + 'static>(
         &self,
+        asker: Asker,
         question: impl FnOnce(&dyn Sql) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let _permit = self.free.acquire().await;
+        let free = Arc::clone(&self.free[asker as usize]).acquire_owned();
+        let Ok(Ok(permit)) = tokio::time::timeout(TURN, free).await else {
+            return Err(Unavailable("too many questions wait".to_owned()));
+        };
         let idle = self
             .readers
             .lock()
@@ -79,7 +95,10 @@ impl SqliteDatabase {
                 Some(connection) => connection,
                 None => connect_to_read(&path)?,
             };
-            Ok::<_, Failed>((question(&connection)?, connection))
+            let answer = question(&connection)?;
+            // Whoever asked may have gone away: the work is over only now.
+            drop(permit);
+            Ok::<_, Failed>((answer, connection))
         });
         let (answer, connection) = asked
             .await

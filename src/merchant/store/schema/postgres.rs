@@ -194,7 +194,8 @@ CREATE TABLE kiosks (
     version  TEXT NOT NULL,
     state    TEXT NOT NULL,
     fault    TEXT NOT NULL,
-    since    BIGINT NOT NULL
+    since    BIGINT NOT NULL,
+    told_at  BIGINT NOT NULL
 );
 
 CREATE TABLE bills (
@@ -214,6 +215,6 @@ CREATE TABLE leases (
 );
 
 -- What is owed or open is found without looking through everything that ever was.
-CREATE INDEX dispositions_open ON dispositions (state) WHERE state IN ('refund-due', 'review');
+CREATE INDEX dispositions_open ON dispositions (state) WHERE state = 'refund-due' OR state = 'review';
 "#,
 ];

@@ -188,7 +188,8 @@ CREATE TABLE kiosks (
     version  TEXT NOT NULL,
     state    TEXT NOT NULL,
     fault    TEXT NOT NULL,
-    since    INTEGER NOT NULL
+    since    INTEGER NOT NULL,
+    told_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Bills that were held against these books.
@@ -209,7 +210,7 @@ CREATE TABLE leases (
 ) STRICT, WITHOUT ROWID;
 
 -- What is owed or open is found without looking through everything that ever was.
-CREATE INDEX dispositions_open ON dispositions (state) WHERE state IN ('refund-due', 'review');
+CREATE INDEX dispositions_open ON dispositions (state) WHERE state = 'refund-due' OR state = 'review';
 "#,
 ];
 
