@@ -332,9 +332,12 @@ fn a_panic_in_the_middle_of_a_pulse_switches_it_off() {
     assert!(pulse(&changes).1 < 60_000, "{changes:?}");
 }
 
+/// What was at which time.
+type Timed<T> = Vec<(u64, T)>;
+
 /// Runs a good day with a panel that sends pictures in so many parts; these keys come. When each was seen on the panel, and when
 /// each call was made.
-fn day_of_parts(parts: u32, keys: Vec<(u64, Key)>) -> (Vec<(u64, Key)>, Vec<(u64, String)>) {
+fn day_of_parts(parts: u32, keys: Vec<(u64, Key)>) -> (Timed<Key>, Timed<String>) {
     let time = Time::default();
     let relay = Relay(time.clone(), Rc::default());
     let shape = Shape {
