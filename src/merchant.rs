@@ -8,6 +8,7 @@
 //!   [`tokens`]: what kiosks show who they are with. [`config`]: `merchant.toml`.
 
 pub mod alarms;
+mod client;
 pub mod commands;
 pub mod config;
 pub mod console;

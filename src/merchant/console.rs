@@ -6,6 +6,7 @@
 mod csv;
 mod guesses;
 mod lists;
+mod machines;
 mod page;
 mod story;
 mod today;
@@ -26,9 +27,9 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::ids::TransactionId;
+use crate::merchant::client::Client;
 use crate::merchant::console::lists::Asked;
 use crate::merchant::console::visitor::{Language, Visitor};
-use crate::merchant::http::Client;
 use crate::merchant::ledger::{Finding, Time};
 use crate::merchant::store::sql::{Failed, Sql};
 use crate::merchant::store::{Unavailable, bills, reports, story as history};
@@ -230,7 +231,7 @@ async fn kiosks(
     Visitor { language, .. }: Visitor,
     Query(asked): Query<Asked>,
 ) -> Page {
-    let kiosks = today::kiosks(&merchant).await?;
+    let kiosks = machines::all(&merchant).await?;
     Ok(html(
         StatusCode::OK,
         lists::kiosks(language, &asked, kiosks, now()),
@@ -281,7 +282,7 @@ async fn reviews_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<As
 }
 
 async fn kiosks_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
-    let kiosks = lists::asked_for(&asked, today::kiosks(&merchant).await?, now());
+    let kiosks = lists::asked_for(&asked, machines::all(&merchant).await?, now());
     Ok(as_file("kiosks", csv::kiosks(&kiosks)))
 }
 

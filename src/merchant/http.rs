@@ -2,7 +2,6 @@
 //!
 //! It decides nothing: what a body is worth is `notify`'s business, what it does to a sale is the ledger's.
 
-mod client;
 mod orders;
 mod platform;
 
@@ -21,8 +20,6 @@ use crate::ids::KioskName;
 use crate::merchant::store::Unavailable;
 use crate::merchant::{Merchant, console, now};
 use crate::sale::SaleStatus;
-
-pub use client::Client;
 
 /// The largest body of our own API, in bytes.
 const MAX_REQUEST: usize = 4096;

@@ -89,9 +89,16 @@ impl Browser {
         assert!(found.is_ok(), "{css} never came");
     }
 
+    /// What stands there. A page may renew itself between the finding and the reading.
     pub async fn text(&self, css: &str) -> String {
-        let found = self.client.find(Locator::Css(css)).await.expect(css);
-        found.text().await.expect("text")
+        loop {
+            let found = self.client.find(Locator::Css(css)).await.expect(css);
+            match found.text().await {
+                Ok(text) => return text,
+                Err(error) if error.is_stale_element_reference() => {}
+                Err(error) => panic!("{css}: {error}"),
+            }
+        }
     }
 
     pub async fn click(&self, css: &str) {

@@ -1,8 +1,8 @@
 //! Lists as CSV files: for spreadsheets, and for whoever keeps the books elsewhere.
 
 use crate::merchant::commands::yuan;
+use crate::merchant::console::machines::Kiosk;
 use crate::merchant::console::moment;
-use crate::merchant::console::today::Kiosk;
 use crate::merchant::ledger::Time;
 use crate::merchant::store::kiosks::Seen;
 use crate::merchant::store::reports::{Entry, Line, Problem};

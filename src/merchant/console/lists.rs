@@ -5,8 +5,8 @@ use std::fmt::Write;
 use form_urlencoded::Serializer;
 use serde::Deserialize;
 
+use super::machines::Kiosk;
 use super::page::{self, Head, escape, shell};
-use super::today::Kiosk;
 use super::visitor::Language;
 use super::{DAY, beginning_of, moment};
 use crate::merchant::commands::yuan;
@@ -153,7 +153,7 @@ impl List<'_> {
                 language.say("下一页 →", "Next →")
             ),
             search = if *path == "/sales" {
-                search(*language, &asked.q)
+                page::search(*language, &asked.q)
             } else {
                 String::new()
             },
@@ -187,16 +187,6 @@ fn choice(
         );
     }
     format!(r#"<select name="{name}" aria-label="{name}">{options}</select>"#)
-}
-
-/// The form to search with.
-pub fn search(language: Language, told: &str) -> String {
-    format!(
-        r#"<form class="search" method="get" action="/sales"><input id="search" name="q" value="{told}" aria-label="{label}" placeholder="{label}"><button>{find}</button></form>"#,
-        told = escape(told),
-        label = language.say("订单号或后四位", "Order number or its last four"),
-        find = language.say("查找", "Search"),
-    )
 }
 
 pub fn sales(language: Language, asked: &Asked, sales: Vec<(String, Line)>) -> String {
@@ -235,7 +225,7 @@ pub fn found(language: Language, asked: &Asked, sales: &[(String, Line)]) -> Str
     );
     let body = format!(
         r#"<main>{}<section>{}</section></main>"#,
-        search(language, &asked.q),
+        page::search(language, &asked.q),
         page::dated_lines(language, sales, nothing)
     );
     shell(language, "/sales", language.say("查找", "Search"), &body)

@@ -126,6 +126,16 @@ pub(super) fn shell(language: Language, here: &str, title: &str, body: &str) -> 
     frame(language, &body)
 }
 
+/// The form to search with.
+pub(super) fn search(language: Language, told: &str) -> String {
+    format!(
+        r#"<form class="search" method="get" action="/sales"><input id="search" name="q" value="{told}" aria-label="{label}" placeholder="{label}"><button>{find}</button></form>"#,
+        told = escape(told),
+        label = language.say("订单号或后四位", "Order number or its last four"),
+        find = language.say("查找", "Search"),
+    )
+}
+
 /// A column's head; numbers stand at its right.
 pub(super) enum Head {
     Text(&'static str),

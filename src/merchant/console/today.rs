@@ -1,17 +1,13 @@
 //! Today's page: takings, who waits, what is owed, which machines are well. It renews itself.
 
-use std::collections::{BTreeMap, HashMap};
-
+use super::machines::{self, Kiosk};
 use super::page::{self, shell};
 use super::visitor::Language;
-use super::{lists, midnight_before, time_of_day};
-use crate::ids::KioskName;
+use super::{midnight_before, time_of_day};
 use crate::merchant::alarms::{Alarm, Kind};
 use crate::merchant::commands::yuan;
 use crate::merchant::ledger::Time;
-use crate::merchant::presence::SILENT_AFTER;
 use crate::merchant::store::Unavailable;
-use crate::merchant::store::kiosks::{self, Seen};
 use crate::merchant::store::reports::{self, Entry, Line, Part, SalesOf};
 use crate::merchant::store::sql::Sql;
 use crate::merchant::{Merchant, now};
@@ -48,41 +44,11 @@ pub struct Today {
     pub kiosks: Vec<Kiosk>,
 }
 
-/// A machine.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Kiosk {
-    /// Its name.
-    pub name: KioskName,
-    /// When and how it was heard of last.
-    pub seen: Option<Seen>,
-    /// How many sales it dispensed today.
-    pub sold: i64,
-    /// What they took, in fen.
-    pub takings: i64,
-}
-
-impl Kiosk {
-    /// Whether it was heard of, and is not any more.
-    pub fn is_silent(&self, now: Time) -> bool {
-        let longest = SILENT_AFTER.as_secs();
-        self.seen
-            .as_ref()
-            .is_some_and(|seen| now.seconds_since(seen.at) >= longest)
-    }
-
-    /// Whether it says that it cannot sell.
-    pub fn is_out_of_service(&self) -> bool {
-        self.seen
-            .as_ref()
-            .is_some_and(|seen| !seen.fault.is_empty())
-    }
-}
-
 /// Reads what the page shows.
 pub async fn read(merchant: &Merchant) -> Result<Today, Unavailable> {
     let now = now();
     let midnight = midnight_before(now);
-    let kiosks = kiosks(merchant).await?;
+    let kiosks = machines::all(merchant).await?;
     let watched = merchant.watched().await?;
     let (balances, alarms) = (watched.figures.balance.holds, watched.alarms.clone());
     let figures = move |sql: &dyn Sql| {
@@ -113,44 +79,11 @@ pub async fn read(merchant: &Merchant) -> Result<Today, Unavailable> {
     Ok(Today { kiosks, ..today })
 }
 
-/// Every machine that may call, or has called: the silent ones first, then those out of service, then by name.
-pub async fn kiosks(merchant: &Merchant) -> Result<Vec<Kiosk>, Unavailable> {
-    let (now, allowed) = (now(), merchant.known_kiosks());
-    let midnight = midnight_before(now);
-    let figures = move |sql: &dyn Sql| Ok((kiosks::all(sql)?, kiosks::takings(sql, midnight)?));
-    let (seen, takings) = merchant.store.read(figures).await?;
-    let mut seen: HashMap<KioskName, Seen> = seen.into_iter().collect();
-    let mut all: BTreeMap<KioskName, Kiosk> = allowed
-        .into_iter()
-        .map(|name| {
-            let seen = seen.remove(&name);
-            let (sold, takings) = (0, 0);
-            (
-                name,
-                Kiosk {
-                    name,
-                    seen,
-                    sold,
-                    takings,
-                },
-            )
-        })
-        .collect();
-    for (name, sold, takings) in takings {
-        if let Some(kiosk) = all.get_mut(&name) {
-            (kiosk.sold, kiosk.takings) = (sold, takings);
-        }
-    }
-    let mut all: Vec<Kiosk> = all.into_values().collect();
-    all.sort_by_key(|kiosk| (!kiosk.is_silent(now), !kiosk.is_out_of_service()));
-    Ok(all)
-}
-
 /// Today.
 pub fn page(language: Language, today: &Today) -> String {
     let body = format!(
         r#"<main>{search}<div id="live">{live}</div></main><script src="/console.js" defer></script>"#,
-        search = lists::search(language, ""),
+        search = page::search(language, ""),
         live = live(language, today),
     );
     shell(language, "/", language.say("今日", "Today"), &body)
