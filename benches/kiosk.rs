@@ -11,6 +11,8 @@ mod child;
 mod network;
 #[path = "../tests/support/shop.rs"]
 mod shop;
+#[path = "support/times.rs"]
+mod times;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -27,6 +29,7 @@ use serde_json::json;
 use shop::{Program, Shop};
 
 use child::Child;
+use times::Times;
 
 /// The whole picture, as a program sends it that does not look what has changed.
 const WHOLE_PICTURE: f64 = 240.0 * 320.0 * 2.0;
@@ -60,30 +63,6 @@ fn main() {
         if wanted.clone().count() == 0 || wanted.into_iter().any(|word| word == name) {
             part();
         }
-    }
-}
-
-/// Times in milliseconds, sorted.
-struct Times(Vec<f64>);
-
-impl Times {
-    fn of(times: impl IntoIterator<Item = Duration>) -> Times {
-        let mut times: Vec<f64> = times
-            .into_iter()
-            .map(|time| time.as_secs_f64() * 1e3)
-            .collect();
-        times.sort_by(f64::total_cmp);
-        Times(times)
-    }
-
-    fn part(&self, part: f64) -> f64 {
-        self.0[((self.0.len() - 1) as f64 * part).round() as usize]
-    }
-
-    fn print(&self, what: &str, beside: &str) {
-        let (half, most, all) = (self.part(0.5), self.part(0.99), self.part(1.0));
-        let count = self.0.len();
-        println!("| {what} ({count} ×) | {half:.2} ms | {most:.2} ms | {all:.2} ms | {beside} |");
     }
 }
 

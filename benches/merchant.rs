@@ -12,6 +12,8 @@ mod fleet;
 mod postgres;
 #[path = "../tests/support/shop.rs"]
 mod shop;
+#[path = "support/times.rs"]
+mod times;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,7 @@ use shop::{MCH_ID, Program, SIGN_KEY, Shop, paid, signed};
 use tempfile::TempDir;
 
 use client::Client;
+use times::Times;
 
 /// As many notifications at once.
 const CONNECTIONS: u64 = 32;
@@ -134,7 +137,7 @@ fn rate(address: &str, connections: u64, first: u64) -> Rate {
             times.extend(posting.await.expect("it posts"));
         }
         let second = times.len() as f64 / began.elapsed().as_secs_f64();
-        let times = client::Times::of(times);
+        let times = Times::of(times);
         Rate {
             second,
             p50: times.part(0.5),

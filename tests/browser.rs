@@ -12,11 +12,11 @@ use std::ops::Deref;
 use std::process::Command;
 use std::time::Duration;
 
-use browser::{Browser, Ended, start, told};
+use browser::{Browser, start, told};
 use fantoccini::Locator;
 use fantoccini::key::Key;
 use serde_json::json;
-use shop::{PASSWORD, Shop, paid, signed};
+use shop::{Ended, PASSWORD, Shop, paid, signed};
 
 /// Chromium, the demo, and the three pages.
 struct Desk {

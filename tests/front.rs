@@ -8,25 +8,15 @@ mod tls;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use selpay_kiosk::files;
 use serde_json::json;
-use shop::{PASSWORD, Shop, eventually, paid, signed};
+use shop::{Ended, PASSWORD, Shop, eventually, paid, signed};
 use tls::{Certificate, issue};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-
-/// A program that ends with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A new certificate for 127.0.0.1 in this shop: `tls.pem`, `tls.key`, and who trusts `ca.pem` trusts it.
 fn certify(shop: &Shop) {

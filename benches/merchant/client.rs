@@ -1,7 +1,5 @@
 //! A small HTTP client that keeps its connection: thousands of it fit into one process.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -67,27 +65,5 @@ impl Client {
         let mut body = vec![0; length];
         connection.read_exact(&mut body).await.ok()?;
         (status > 0).then_some((status, body))
-    }
-}
-
-/// Times in milliseconds, sorted.
-pub struct Times(Vec<f64>);
-
-impl Times {
-    pub fn of(times: impl IntoIterator<Item = Duration>) -> Times {
-        let mut times: Vec<f64> = times
-            .into_iter()
-            .map(|time| time.as_secs_f64() * 1e3)
-            .collect();
-        times.sort_by(f64::total_cmp);
-        Times(times)
-    }
-
-    pub fn part(&self, part: f64) -> f64 {
-        let last = self.0.len().saturating_sub(1);
-        self.0
-            .get((last as f64 * part).round() as usize)
-            .copied()
-            .unwrap_or(f64::NAN)
     }
 }

@@ -10,8 +10,9 @@ use selpay_kiosk::merchant::config::token_digest;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::client::{Client, Times};
+use crate::client::Client;
 use crate::shop::{Shop, paid, signed};
+use crate::times::Times;
 
 /// Payments a second.
 const RATE: u64 = 200;

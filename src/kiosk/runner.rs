@@ -212,7 +212,7 @@ impl Runner {
             if !counter.pending.is_empty() {
                 continue;
             }
-            let idle = counter.machine.is_idle() && counter.pending.is_empty();
+            let idle = counter.machine.is_idle();
             if counter.keys_ended && idle && counter.pulsing.is_none() {
                 return;
             }

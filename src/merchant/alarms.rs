@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::ids::KioskName;
 use crate::merchant::ledger::{RETRIES_END, Time};
-use crate::merchant::presence::SILENT_AFTER;
 use crate::merchant::store::kiosks::Seen;
 use crate::merchant::store::reports::Balance;
 
@@ -157,7 +156,7 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
     let (silent, heard): (Vec<_>, Vec<_>) = figures
         .kiosks
         .iter()
-        .partition(|(_, seen)| is_older(seen.at, SILENT_AFTER));
+        .partition(|(_, seen)| seen.is_silent(now));
     let names = |kiosks: &[&(KioskName, Seen)]| -> Vec<String> {
         kiosks.iter().map(|(name, _)| name.to_string()).collect()
     };
@@ -170,7 +169,7 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
     }
     let down: Vec<_> = heard
         .into_iter()
-        .filter(|(_, seen)| !seen.fault.is_empty())
+        .filter(|(_, seen)| seen.is_out_of_service())
         .collect();
     if !down.is_empty() {
         let faults: Vec<_> = down
@@ -233,7 +232,7 @@ fn stale(figures: &Figures) -> impl Iterator<Item = &(String, String, Time)> {
     let is_silent = move |kiosk: &str| {
         let mut heard = figures.kiosks.iter();
         let heard = heard.find(|(name, _)| name.as_str() == kiosk);
-        heard.is_none_or(|(_, seen)| now.seconds_since(seen.at) >= SILENT_AFTER.as_secs())
+        heard.is_none_or(|(_, seen)| seen.is_silent(now))
     };
     figures.open.iter().filter(move |(_, kiosk, began)| {
         let open_for = now.seconds_since(*began);

@@ -406,8 +406,7 @@ fn midnight_before(now: Time) -> Time {
 /// When this day begins at +08:00: `2026-11-23`.
 fn beginning_of(day: &str) -> Option<Time> {
     let date = time::Date::parse(day, format_description!("[year]-[month]-[day]")).ok()?;
-    let midnight = date.midnight().assume_utc().unix_timestamp() * 1000;
-    Some(Time(midnight - UTC_OFFSET.as_millis() as i64))
+    Some(Time::in_china(date.midnight()))
 }
 
 /// The day at +08:00: `2026-11-23`.

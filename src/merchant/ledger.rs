@@ -10,6 +10,7 @@ mod tests;
 
 use std::time::Duration;
 
+use ::time::macros::{format_description, offset};
 use ::time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
@@ -23,6 +24,8 @@ pub use disposition::{Disposition, Doubt, Reason};
 /// A claimed sale whose kiosk says nothing for so long is put under review.
 pub const SILENCE: Duration = Duration::from_secs(600);
 
+/// The platform's clock.
+const CHINA: UtcOffset = offset!(+8);
 /// For so long the platform repeats a notification that is not answered with `success` (PROTOCOL.md).
 pub const RETRIES_END: Duration = Duration::from_secs(11_040);
 
@@ -40,10 +43,9 @@ impl Time {
     pub fn stamp(self) -> String {
         // The books hold no moment that this calendar does not.
         let moment = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000));
-        let china = UtcOffset::from_hms(8, 0, 0).unwrap_or(UtcOffset::UTC);
         let moment = moment
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-            .to_offset(china);
+            .to_offset(CHINA);
         let (year, month, day) = moment.to_calendar_date();
         let (hour, minute, second) = moment.to_hms();
         let month = u8::from(month);
@@ -52,12 +54,15 @@ impl Time {
 
     /// The moment that is written so.
     pub fn read_stamp(text: &str) -> Result<Time, String> {
-        let format =
-            ::time::macros::format_description!("[year][month][day][hour][minute][second]");
+        let format = format_description!("[year][month][day][hour][minute][second]");
         let moment = PrimitiveDateTime::parse(text, format)
             .map_err(|_| "write the time at +08:00 as YYYYMMDDHHMMSS".to_owned())?;
-        let china = UtcOffset::from_hms(8, 0, 0).unwrap_or(UtcOffset::UTC);
-        Ok(Time(moment.assume_offset(china).unix_timestamp() * 1000))
+        Ok(Time::in_china(moment))
+    }
+
+    /// When the clocks of China show this.
+    pub fn in_china(shown: PrimitiveDateTime) -> Time {
+        Time(shown.assume_offset(CHINA).unix_timestamp() * 1000)
     }
 
     /// So much earlier.

@@ -13,8 +13,6 @@ use crate::merchant::store::kiosks::Seen;
 
 /// Between two writes to the books.
 pub const NOTE_EVERY: Duration = Duration::from_secs(5);
-/// A kiosk that was not heard of for so long is silent: it tells how it is once a minute.
-pub const SILENT_AFTER: Duration = Duration::from_secs(180);
 /// The longest text that a kiosk may tell of itself, in bytes.
 const LONGEST: usize = 40;
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::merchant::alarms::{self, Alarm, Caller, Figures, Kind};
 use crate::merchant::ledger::{RETRIES_END, SILENCE, Time};
-use crate::merchant::presence::SILENT_AFTER;
+use crate::merchant::store::kiosks::{self, SILENT_AFTER};
 use crate::merchant::store::sql::Sql;
-use crate::merchant::store::{Unavailable, kiosks, reports};
+use crate::merchant::store::{Unavailable, reports};
 use crate::merchant::{Merchant, now};
 use crate::random;
 

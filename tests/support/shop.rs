@@ -28,6 +28,16 @@ pub const PASSWORD: &str = "open sesame";
 /// Whatever a test waits for comes within this time, or never.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A program that ends with the test.
+pub struct Ended(pub Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A running program that is ended when it is dropped.
 pub struct Program {
     child: Child,

@@ -10,7 +10,7 @@ use super::page::{self, Head, escape, shell};
 use super::visitor::Language;
 use super::{DAY, beginning_of, moment};
 use crate::merchant::commands::yuan;
-use crate::merchant::ledger::{Disposition, Doubt, Reason, Time};
+use crate::merchant::ledger::{Doubt, Reason, Time};
 use crate::merchant::store::bills::Bill;
 use crate::merchant::store::reports::{EntriesOf, Entry, Line, Part, Problem, SalesOf};
 use crate::sale::SaleStatus;
@@ -244,8 +244,7 @@ pub fn refunds(language: Language, asked: &Asked, entries: Vec<Entry>) -> String
 }
 
 pub fn reviews(language: Language, asked: &Asked, entries: Vec<Entry>) -> String {
-    let doubts = [Doubt::Unknown, Doubt::Silent, Doubt::Gap]
-        .map(|doubt| Disposition::Review(doubt).words().1);
+    let doubts = Doubt::ALL.map(Doubt::as_str);
     let nothing = language.say("没有待核实的付款", "Nothing to review");
     let list = (
         "/reviews",

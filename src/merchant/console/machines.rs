@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use super::midnight_before;
 use crate::ids::KioskName;
 use crate::merchant::ledger::Time;
-use crate::merchant::presence::SILENT_AFTER;
 use crate::merchant::store::Unavailable;
 use crate::merchant::store::kiosks::{self, Seen};
 use crate::merchant::store::sql::Sql;
@@ -27,17 +26,12 @@ pub struct Kiosk {
 impl Kiosk {
     /// Whether it was heard of, and is not any more.
     pub fn is_silent(&self, now: Time) -> bool {
-        let longest = SILENT_AFTER.as_secs();
-        self.seen
-            .as_ref()
-            .is_some_and(|seen| now.seconds_since(seen.at) >= longest)
+        self.seen.as_ref().is_some_and(|seen| seen.is_silent(now))
     }
 
     /// Whether it says that it cannot sell.
     pub fn is_out_of_service(&self) -> bool {
-        self.seen
-            .as_ref()
-            .is_some_and(|seen| !seen.fault.is_empty())
+        self.seen.as_ref().is_some_and(Seen::is_out_of_service)
     }
 }
 

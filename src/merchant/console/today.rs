@@ -50,33 +50,37 @@ pub async fn read(merchant: &Merchant) -> Result<Today, Unavailable> {
     let midnight = midnight_before(now);
     let kiosks = machines::all(merchant).await?;
     let watched = merchant.watched().await?;
-    let (balances, alarms) = (watched.figures.balance.holds, watched.alarms.clone());
-    let figures = move |sql: &dyn Sql| {
-        let (sales, dispensed, takings) = reports::takings_since(sql, midnight)?;
+    let read = move |sql: &dyn Sql| {
         let of = SalesOf {
             from: midnight,
             to: Time(i64::MAX),
             status: String::new(),
             kiosk: String::new(),
         };
-        let glance = reports::glance(sql, now)?;
-        Ok(Today {
-            now,
-            sales,
-            dispensed,
-            takings,
-            live: glance.live,
-            lines: reports::sales(sql, &of, SOME)?,
-            refunds: reports::refunds_of(sql, &Default::default(), SOME)?,
-            reviews: reports::reviews_of(sql, &Default::default(), SOME)?,
-            owed: (glance.refunds.1, glance.reviews.1),
-            balances,
-            alarms: alarms.clone(),
-            kiosks: Vec::new(),
-        })
+        Ok((
+            reports::takings_since(sql, midnight)?,
+            reports::glance(sql, now)?,
+            reports::sales(sql, &of, SOME)?,
+            reports::refunds_of(sql, &Default::default(), SOME)?,
+            reports::reviews_of(sql, &Default::default(), SOME)?,
+        ))
     };
-    let today = merchant.store.read(figures).await?;
-    Ok(Today { kiosks, ..today })
+    let (taken, glance, lines, refunds, reviews) = merchant.store.read(read).await?;
+    let (sales, dispensed, takings) = taken;
+    Ok(Today {
+        now,
+        sales,
+        dispensed,
+        takings,
+        live: glance.live,
+        lines,
+        refunds,
+        reviews,
+        owed: (glance.refunds.1, glance.reviews.1),
+        balances: watched.figures.balance.holds,
+        alarms: watched.alarms.clone(),
+        kiosks,
+    })
 }
 
 /// Today.

@@ -10,8 +10,8 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use sha2::{Digest, Sha256};
 
+use crate::merchant::config::token_digest;
 use crate::merchant::ledger::Time;
 use crate::merchant::store::logins;
 use crate::merchant::{Merchant, now};
@@ -115,7 +115,7 @@ impl OptionalFromRequestParts<Arc<Merchant>> for Visitor {
         let Some(login) = cookie(&parts.headers, COOKIE).map(str::to_owned) else {
             return Ok(None);
         };
-        let asked = digest(&login);
+        let asked = token_digest(&login);
         let counts = merchant
             .store
             .read(move |sql| logins::counts(sql, &asked, now()));
@@ -123,7 +123,7 @@ impl OptionalFromRequestParts<Arc<Merchant>> for Visitor {
             |error| (StatusCode::SERVICE_UNAVAILABLE, format!("{error}")).into_response();
         Ok(counts.await.map_err(unavailable)?.then(|| Visitor {
             language: Language::preferred(&parts.headers),
-            form_token: digest(&format!("form {login}")),
+            form_token: token_digest(&format!("form {login}")),
         }))
     }
 }
@@ -137,22 +137,17 @@ pub fn new_login(now: Time, over_tls: bool) -> (String, String, Time) {
     let secure = if over_tls { "; Secure" } else { "" };
     let cookie =
         format!("{COOKIE}={login}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
-    (cookie, digest(&login), until)
+    (cookie, token_digest(&login), until)
 }
 
 /// The login that a request carries, as the books keep it.
 pub fn login_of(headers: &HeaderMap) -> Option<String> {
-    cookie(headers, COOKIE).map(digest)
+    cookie(headers, COOKIE).map(token_digest)
 }
 
 /// The cookie that takes a login away.
 pub fn no_login() -> String {
     format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
-}
-
-fn digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

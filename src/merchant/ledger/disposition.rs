@@ -55,9 +55,7 @@ impl Disposition {
             Disposition::Dispensed => ("dispensed", ""),
             Disposition::Refunded => ("refunded", ""),
             Disposition::RefundDue(reason) => ("refund-due", reason.as_str()),
-            Disposition::Review(Doubt::Unknown) => ("review", "unknown"),
-            Disposition::Review(Doubt::Silent) => ("review", "silent"),
-            Disposition::Review(Doubt::Gap) => ("review", "gap"),
+            Disposition::Review(doubt) => ("review", doubt.as_str()),
         }
     }
 
@@ -69,12 +67,26 @@ impl Disposition {
             Disposition::Dispensed,
             Disposition::Refunded,
         ];
-        let reviews = [Doubt::Unknown, Doubt::Silent, Doubt::Gap].map(Disposition::Review);
+        let reviews = Doubt::ALL.map(Disposition::Review);
         reasons
             .into_iter()
             .chain(others)
             .chain(reviews)
             .find(|disposition| disposition.words() == (state, reason))
+    }
+}
+
+impl Doubt {
+    /// All of them.
+    pub const ALL: [Doubt; 3] = [Doubt::Unknown, Doubt::Silent, Doubt::Gap];
+
+    /// The word in the books and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Doubt::Unknown => "unknown",
+            Doubt::Silent => "silent",
+            Doubt::Gap => "gap",
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use time::{PrimitiveDateTime, format_description};
 
 use crate::files::{self, Unusable};
 use crate::ids::{OrderNo, TransactionId};
+use crate::merchant::ledger::Time;
 use crate::selpay::notification::Payment;
 
 /// How to read a bill (`docs/reconcile/map.toml`).
@@ -154,20 +155,12 @@ impl BillMap {
                 total: fen(cell(amount), self.unit)
                     .ok_or_else(|| wrong(&self.amount, cell(amount), "an amount"))?,
                 time_end: read_time
-                    .map(plain)
+                    .map(|shown| Time::in_china(shown).stamp())
                     .map_err(|_| wrong(&self.time, cell(time), "of time-format"))?,
             });
         }
         Ok(entries)
     }
-}
-
-/// A time as the platform's notifications write it.
-fn plain(time: PrimitiveDateTime) -> String {
-    let (year, month, day) = time.to_calendar_date();
-    let (hour, minute, second) = time.as_hms();
-    let month = u8::from(month);
-    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
 }
 
 /// A cell without what keeps spreadsheets from taking a long number for a number: a leading ` or '.

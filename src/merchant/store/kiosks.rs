@@ -1,8 +1,13 @@
 //! When each kiosk was heard of last, and what it said of itself.
 
+use std::time::Duration;
+
 use crate::ids::KioskName;
 use crate::merchant::ledger::Time;
 use crate::merchant::store::sql::{Failed, Row, Sql};
+
+/// A kiosk that was not heard of for so long is silent: it tells how it is once a minute.
+pub const SILENT_AFTER: Duration = Duration::from_secs(180);
 
 /// A kiosk as it was heard of last.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +24,18 @@ pub struct Seen {
     pub since: Time,
     /// When it said so last.
     pub told_at: Time,
+}
+
+impl Seen {
+    /// Whether it was not heard of for too long.
+    pub fn is_silent(&self, now: Time) -> bool {
+        now.seconds_since(self.at) >= SILENT_AFTER.as_secs()
+    }
+
+    /// Whether it says that it cannot sell.
+    pub fn is_out_of_service(&self) -> bool {
+        !self.fault.is_empty()
+    }
 }
 
 /// Notes kiosks. What another server has heard later stays.
