@@ -109,15 +109,16 @@ impl Drop for Program {
     }
 }
 
-/// Kills a program, and what it has started: where it is strace, that is the one that matters. It may have ended already.
+/// Kills a program; where it is strace, the one that it has started: strace ends after it. It may have ended already.
 fn kill(child: &mut Child) {
     let id = child.id();
     let started = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     let started: Vec<&str> = started.split_whitespace().collect();
-    if !started.is_empty() {
+    if started.is_empty() {
+        let _ = child.kill();
+    } else {
         let _ = Command::new("kill").arg("-KILL").args(started).status();
     }
-    let _ = child.kill();
     let _ = child.wait();
 }
 
@@ -429,10 +430,11 @@ impl Kiosk {
         kill(&mut self.child);
     }
 
-    /// No more keys: it ends once it is idle. Its exit status.
+    /// No more keys: it ends once nothing is owed. Its exit status.
     pub fn ends(mut self) -> Option<i32> {
         drop(self.keys.take());
-        self.child.wait().expect("waited for").code()
+        let status = eventually("the kiosk's end", || self.child.try_wait().expect("asked"));
+        status.code()
     }
 
     pub fn log(&self) -> String {
