@@ -378,7 +378,7 @@ async fn a_merchant_looks_after_the_day_in_the_console() {
     for (list, sees) in [
         ("kiosks", "停机：出货装置未就绪"),
         ("problems", "签名不符"),
-        ("bills", "bill.csv"),
+        ("bills", "笔已记为待退款"),
         ("sales", "已取消"),
     ] {
         browser.goto(&format!("{url}/{list}")).await;

@@ -254,6 +254,30 @@ fn lists_are_filtered_and_leafed_through() {
 }
 
 #[test]
+fn a_bill_is_told_in_the_visitors_language_and_found_by_what_it_came_to() {
+    let shop = Shop::open();
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reconcile");
+    let (bill, map) = (format!("{docs}/bill.csv"), format!("{docs}/map.toml"));
+    let reconcile = || shop.command(&["reconcile", "--bill", &bill, "--map", &map]);
+    assert_eq!(reconcile().status.code(), Some(0));
+    let mut visitor = Visitor::of(&shop);
+    visitor.post("/login", &[("password", PASSWORD)]);
+    let page = visitor.get("/bills").1;
+    assert!(page.contains("are refunds due"), "{page}");
+    assert!(visitor.get("/bills?kind=open").1.contains("No bills"));
+    // The same bill again: all that is on it is in the books now.
+    reconcile();
+    let (_, csv) = visitor.get("/bills/list.csv?kind=done");
+    let verdicts = csv.lines().filter_map(|line| line.split(',').nth(2));
+    let verdicts: Vec<&str> = verdicts.collect();
+    assert_eq!(verdicts, ["verdict", "agree", "owed"]);
+    visitor.cookie.push_str("; language=zh");
+    let page = visitor.get("/bills").1;
+    assert!(page.contains("笔已记为待退款"), "{page}");
+    assert!(visitor.get("/bills/1").1.contains("only on the bill"));
+}
+
+#[test]
 fn whoever_plays_with_notifications_is_seen_in_the_problems() {
     let shop = Shop::open();
     let (_, order) = shop.sale(1);

@@ -244,7 +244,7 @@ fn stale(figures: &Figures) -> impl Iterator<Item = &(String, String, Time)> {
 
 /// When the platform gives up telling of a sale that was paid as soon as it began.
 fn closes(began: Time) -> Time {
-    Time(began.0 + RETRIES_END.as_millis() as i64)
+    began.after(RETRIES_END)
 }
 
 /// Whether so many unpaid sales in a row are no chance any more, for sales that are paid as often as last week's.

@@ -66,6 +66,7 @@ pub fn routes() -> Router<Arc<Merchant>> {
         .route("/problems", get(problems))
         .route("/problems/list.csv", get(problems_csv))
         .route("/bills", get(list_of_bills))
+        .route("/bills/list.csv", get(bills_csv))
         .route("/bills/{line}", get(bill))
         .route("/payments/{transaction}", get(payment).post(settle))
         .route(
@@ -252,9 +253,15 @@ async fn problems(
     ))
 }
 
-async fn list_of_bills(State(merchant): Shared, Visitor { language, .. }: Visitor) -> Page {
-    let bills = merchant.store.read(bills::newest).await?;
-    Ok(html(StatusCode::OK, lists::bills(language, &bills)))
+async fn list_of_bills(
+    State(merchant): Shared,
+    Visitor { language, .. }: Visitor,
+    Query(asked): Query<Asked>,
+) -> Page {
+    let (is_done, part) = (asked.is_done(), asked.part());
+    let read = move |sql: &dyn Sql| bills::list(sql, is_done, part);
+    let bills = merchant.store.read(read).await?;
+    Ok(html(StatusCode::OK, lists::bills(language, &asked, bills)))
 }
 
 async fn sales_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
@@ -293,6 +300,12 @@ async fn problems_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<A
         Ok(csv::problems(&problems))
     };
     csv_file(&merchant, "problems", read).await
+}
+
+async fn bills_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
+    let is_done = asked.is_done();
+    let read = move |sql: &dyn Sql| Ok(csv::bills(&bills::list(sql, is_done, lists::IN_FILE)?));
+    csv_file(&merchant, "bills", read).await
 }
 
 /// What came of a bill, as it was written then.

@@ -70,8 +70,13 @@ impl Time {
         Time(self.0.saturating_sub(time.as_millis() as i64))
     }
 
+    /// So much later.
+    pub fn after(self, time: Duration) -> Time {
+        Time(self.0.saturating_add(time.as_millis() as i64))
+    }
+
     fn is_past(self, since: Time, patience: Duration) -> bool {
-        self.0 >= since.0.saturating_add(patience.as_millis() as i64)
+        self >= since.after(patience)
     }
 }
 

@@ -7,6 +7,8 @@ pub mod bill;
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::TransactionId;
 use crate::merchant::reconcile::bill::Entry;
 
@@ -22,10 +24,8 @@ pub struct Ours {
 /// What came of the comparison.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Report {
-    /// How many payments are on both sides, with the same amount.
-    pub matched: u64,
-    /// Their sum, in fen.
-    pub matched_total: u64,
+    /// On both sides, with the same amount.
+    pub matched: Tally,
     /// Only on the bill.
     pub bill_only: Vec<Entry>,
     /// Only in the books, though they lie within the bill's time; in fen.
@@ -36,10 +36,99 @@ pub struct Report {
     pub doubled: Vec<Entry>,
 }
 
+/// So many payments, and their sum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many.
+    pub count: u64,
+    /// In fen.
+    pub total: u64,
+}
+
+impl Tally {
+    fn add(&mut self, total: u64) {
+        self.count += 1;
+        self.total += total;
+    }
+
+    fn of(totals: impl Iterator<Item = u64>) -> Tally {
+        let mut tally = Tally::default();
+        totals.for_each(|total| tally.add(total));
+        tally
+    }
+}
+
+/// What a bill came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Summary {
+    /// On both sides, with the same amount.
+    pub matched: Tally,
+    /// Only on the bill.
+    pub bill_only: Tally,
+    /// Only in the books.
+    pub ours_only: Tally,
+    /// With different amounts; the sum is the books'.
+    pub differs: Tally,
+    /// Told again by the bill.
+    pub doubled: Tally,
+    /// How many of those only on the bill wait: their sales are open, and their notifications may still come.
+    pub awaited: u64,
+    /// How many of those only on the bill are in review: they are of a time that the books do not know.
+    pub doubted: u64,
+}
+
+/// What a bill says of the books.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Nothing is on one side only.
+    Agree,
+    /// What is only on the bill is owed to its customers, or in review.
+    Owed,
+    /// The same bill tells more once no notification comes any more.
+    Waits,
+    /// Somebody's books are wrong: a person must look.
+    Wrong,
+}
+
+impl Summary {
+    /// Matched, only on the bill, only in the books, with different amounts, told twice: in the order of its fields.
+    pub fn tallies(&self) -> [Tally; 5] {
+        [
+            self.matched,
+            self.bill_only,
+            self.ours_only,
+            self.differs,
+            self.doubled,
+        ]
+    }
+
+    /// What the bill says of the books; the worst of it.
+    pub fn verdict(&self) -> Verdict {
+        if self.ours_only.count + self.differs.count > 0 {
+            Verdict::Wrong
+        } else if self.awaited > 0 {
+            Verdict::Waits
+        } else if self.bill_only.count > 0 {
+            Verdict::Owed
+        } else {
+            Verdict::Agree
+        }
+    }
+}
+
 impl Report {
-    /// Whether a person must look: somebody's books are wrong.
-    pub fn is_alarm(&self) -> bool {
-        !self.ours_only.is_empty() || !self.differs.is_empty()
+    /// The same in numbers. Of those only on the bill so many wait, and so many are in review.
+    pub fn summary(&self, awaited: u64, doubted: u64) -> Summary {
+        Summary {
+            matched: self.matched,
+            bill_only: Tally::of(self.bill_only.iter().map(|entry| entry.total)),
+            ours_only: Tally::of(self.ours_only.iter().map(|(_, total)| *total)),
+            differs: Tally::of(self.differs.iter().map(|(_, ours)| *ours)),
+            doubled: Tally::of(self.doubled.iter().map(|entry| entry.total)),
+            awaited,
+            doubted,
+        }
     }
 }
 
@@ -62,10 +151,7 @@ pub fn compare(bill: &[Entry], ours: &HashMap<TransactionId, Ours>) -> Report {
         }
         match ours.get(&entry.transaction) {
             None => report.bill_only.push(entry.clone()),
-            Some(held) if held.total == entry.total => {
-                report.matched += 1;
-                report.matched_total += entry.total;
-            }
+            Some(held) if held.total == entry.total => report.matched.add(entry.total),
             Some(held) => report.differs.push((entry.clone(), held.total)),
         }
     }
@@ -119,7 +205,7 @@ mod tests {
             .map(|serial| entry(serial, 100 + serial))
             .collect();
         let mut ours: HashMap<_, _> = bill.iter().map(held).collect();
-        assert_eq!(compare(&bill, &ours).matched, 1000);
+        assert_eq!(compare(&bill, &ours).matched.count, 1000);
         ours.remove(&name(7));
         ours.get_mut(&name(8)).expect("held").total += 1;
         ours.extend([held(&entry(240_500, 5))]);
@@ -135,8 +221,39 @@ mod tests {
         assert_eq!(report.doubled, [bill[3].clone()]);
         let all: u64 = bill.iter().map(|entry| entry.total).sum();
         let apart = bill[7].total + bill[8].total;
-        assert_eq!((report.matched, report.matched_total), (998, all - apart));
-        assert!(report.is_alarm());
+        let matched = Tally {
+            count: 998,
+            total: all - apart,
+        };
+        assert_eq!(report.matched, matched);
+        let summary = report.summary(0, 0);
+        let counts = summary.tallies().map(|tally| tally.count);
+        assert_eq!(counts, [998, 1, 1, 2, 1]);
+        assert_eq!(summary.bill_only.total, bill[7].total);
+        assert_eq!(summary.verdict(), Verdict::Wrong);
+    }
+
+    #[test]
+    fn the_worst_is_told() {
+        let one = Tally { count: 1, total: 5 };
+        let mut summary = Summary::default();
+        assert_eq!(summary.verdict(), Verdict::Agree);
+        summary.doubled = one;
+        assert_eq!(summary.verdict(), Verdict::Agree);
+        summary.bill_only = one;
+        assert_eq!(summary.verdict(), Verdict::Owed);
+        summary.awaited = 1;
+        assert_eq!(summary.verdict(), Verdict::Waits);
+        let differs = Summary {
+            differs: one,
+            ..summary
+        };
+        let ours_only = Summary {
+            ours_only: one,
+            ..summary
+        };
+        assert_eq!(differs.verdict(), Verdict::Wrong);
+        assert_eq!(ours_only.verdict(), Verdict::Wrong);
     }
 
     #[test]
@@ -145,7 +262,8 @@ mod tests {
         let before_and_after = [entry(99, 1), entry(200, 1)];
         let ours = bill.iter().chain(&before_and_after).map(held).collect();
         let report = compare(&bill, &ours);
-        assert_eq!((report.matched, report.is_alarm()), (100, false));
+        assert_eq!(report.matched.count, 100);
+        assert_eq!(report.summary(0, 0).verdict(), Verdict::Agree);
         assert_eq!(
             compare(&[], &ours),
             Report::default(),

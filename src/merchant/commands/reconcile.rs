@@ -8,11 +8,12 @@ use anyhow::Context;
 use super::{books_to_write, yuan};
 use crate::cli::Failure;
 use crate::files;
-use crate::merchant::ledger::{Billed, Disposition, Doubt, RETRIES_END, Time};
+use crate::merchant::ledger::{Billed, Disposition, Doubt};
 use crate::merchant::now;
 use crate::merchant::reconcile::bill::{BillMap, Entry};
-use crate::merchant::reconcile::{Report, compare};
-use crate::merchant::store::{bills, reports, requests};
+use crate::merchant::reconcile::{Report, Summary, Tally, Verdict, compare};
+use crate::merchant::store::bills::{self, Bill};
+use crate::merchant::store::{reports, requests};
 
 /// `merchant reconcile`
 #[derive(Debug, clap::Args)]
@@ -51,82 +52,68 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
         });
         let booked = booked.map_err(anyhow::Error::from)?;
         let count = |wanted| booked.iter().filter(|billed| **billed == wanted).count();
-        awaited += count(Billed::Awaited);
-        doubted += count(Billed::Booked(Disposition::Review(Doubt::Gap)));
+        awaited += count(Billed::Awaited) as u64;
+        doubted += count(Billed::Booked(Disposition::Review(Doubt::Gap))) as u64;
     }
     let report = differences(&found);
     if let Some(file) = &arguments.report {
         files::replace(file, &report).with_context(|| file.display().to_string())?;
     }
-    let sum = |totals: &mut dyn Iterator<Item = u64>| yuan(totals.sum::<u64>() as i64);
-    let lines = [
-        (
-            "matched",
-            found.matched as usize,
-            yuan(found.matched_total as i64),
-        ),
-        (
-            "only on the bill",
-            found.bill_only.len(),
-            sum(&mut found.bill_only.iter().map(|entry| entry.total)),
-        ),
-        (
-            "only in the books",
-            found.ours_only.len(),
-            sum(&mut found.ours_only.iter().map(|(_, total)| *total)),
-        ),
-        (
-            "amount differs",
-            found.differs.len(),
-            sum(&mut found.differs.iter().map(|(_, ours)| *ours)),
-        ),
-        (
-            "told twice",
-            found.doubled.len(),
-            sum(&mut found.doubled.iter().map(|entry| entry.total)),
-        ),
-    ];
+    let name = arguments.bill.file_name().unwrap_or_default();
+    let bill = Bill {
+        at: now(),
+        name: name.to_string_lossy().into_owned(),
+        summary: found.summary(awaited, doubted),
+    };
+    books
+        .write(|sql| bills::keep(sql, &bill, &report))
+        .map_err(anyhow::Error::from)?;
+    Ok((told(&bill), bill.is_done()))
+}
+
+/// What a bill's tallies are called.
+const TALLIES: [&str; 5] = [
+    "matched",
+    "only on the bill",
+    "only in the books",
+    "amount differs",
+    "told twice",
+];
+
+/// What the bill came to, as lines.
+fn told(bill: &Bill) -> String {
+    let summary = &bill.summary;
     let mut text = String::new();
-    for (what, count, total) in lines {
+    for (what, Tally { count, total }) in TALLIES.into_iter().zip(summary.tallies()) {
+        let total = yuan(total as i64);
         let _ = writeln!(text, "{what:<18}{count:>10}{total:>16}");
     }
-    if awaited > 0 {
-        let again = Time(now().0 + RETRIES_END.as_millis() as i64);
+    let Summary {
+        awaited, doubted, ..
+    } = summary;
+    if *awaited > 0 {
         let _ = writeln!(
             text,
             "{awaited} of those only on the bill wait: their sales are open, and their notifications may still come. Hold this \
              bill against the books again after {} (at +08:00)",
-            again.stamp()
+            bill.tells_all_after().stamp()
         );
     }
-    if doubted > 0 {
+    if *doubted > 0 {
         let _ = writeln!(
             text,
             "{doubted} of those only on the bill are of a time that these books do not know (merchant reviews)"
         );
     }
-    text.push_str(match found.is_alarm() {
-        true => "SOMEBODY'S BOOKS ARE WRONG: compare what is only in the books, or differs, with the platform",
-        false if found.bill_only.is_empty() => "they agree",
-        false if found.bill_only.len() == awaited + doubted => "everything else agrees",
-        false => "what is only on the bill is a refund due now (merchant refunds)",
+    text.push_str(match summary.verdict() {
+        Verdict::Wrong => {
+            "SOMEBODY'S BOOKS ARE WRONG: compare what is only in the books, or differs, with the platform"
+        }
+        Verdict::Agree => "they agree",
+        _ if summary.bill_only.count == awaited + doubted => "everything else agrees",
+        _ => "what is only on the bill is a refund due now (merchant refunds)",
     });
-    let is_done = !found.is_alarm() && awaited == 0;
-    let name = arguments
-        .bill
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let bill = bills::Bill {
-        at: now(),
-        name: name.into_owned(),
-        summary: text.clone(),
-        is_alarm: !is_done,
-    };
-    books
-        .write(|sql| bills::keep(sql, &bill, &report))
-        .map_err(anyhow::Error::from)?;
-    Ok((text, is_done))
+    text
 }
 
 fn differences(found: &Report) -> Vec<u8> {

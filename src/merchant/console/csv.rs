@@ -4,6 +4,8 @@ use crate::merchant::commands::yuan;
 use crate::merchant::console::machines::Kiosk;
 use crate::merchant::console::moment;
 use crate::merchant::ledger::Time;
+use crate::merchant::reconcile::{Tally, Verdict};
+use crate::merchant::store::bills::Bill;
 use crate::merchant::store::kiosks::Seen;
 use crate::merchant::store::reports::{Entry, Line, Problem};
 
@@ -75,6 +77,43 @@ pub fn problems(problems: &[Problem]) -> Vec<u8> {
         ]
     });
     file(&["at", "kind", "order", "what"], rows)
+}
+
+/// What came of each bill.
+pub fn bills(bills: &[(i64, Bill)]) -> Vec<u8> {
+    let rows = bills.iter().map(|(_, bill)| {
+        let summary = &bill.summary;
+        let verdict = match summary.verdict() {
+            Verdict::Agree => "agree",
+            Verdict::Owed => "owed",
+            Verdict::Waits => "waits",
+            Verdict::Wrong => "wrong",
+        };
+        let mut row = vec![moment(bill.at), bill.name.clone(), verdict.to_owned()];
+        for Tally { count, total } in summary.tallies() {
+            row.extend([count.to_string(), yuan(total as i64)]);
+        }
+        row.extend([summary.awaited, summary.doubted].map(|count| count.to_string()));
+        row
+    });
+    let head = [
+        "at",
+        "bill",
+        "verdict",
+        "matched",
+        "matched yuan",
+        "only on the bill",
+        "only on the bill yuan",
+        "only in the books",
+        "only in the books yuan",
+        "amount differs",
+        "amount differs yuan",
+        "told twice",
+        "told twice yuan",
+        "wait",
+        "in review",
+    ];
+    file(&head, rows)
 }
 
 fn file(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! The bills that were held against the books, and what came of it.
 
-use crate::merchant::ledger::Time;
+use crate::merchant::ledger::{RETRIES_END, Time};
+use crate::merchant::reconcile::{Summary, Verdict};
+use crate::merchant::store::reports::Part;
 use crate::merchant::store::sql::{Failed, Row, Sql, Value};
 
 /// A bill that was held against the books.
@@ -10,22 +12,30 @@ pub struct Bill {
     pub at: Time,
     /// The file's name.
     pub name: String,
-    /// What was said of it.
-    pub summary: String,
-    /// Whether somebody's books are wrong.
-    pub is_alarm: bool,
+    /// What it came to.
+    pub summary: Summary,
 }
 
-/// The most bills that are listed.
-const MOST: i64 = 100;
+impl Bill {
+    /// Whether nobody needs to look at it, or to hold it against the books again.
+    pub fn is_done(&self) -> bool {
+        matches!(self.summary.verdict(), Verdict::Agree | Verdict::Owed)
+    }
+
+    /// From then on no notification comes any more of what is on it.
+    pub fn tells_all_after(&self) -> Time {
+        self.at.after(RETRIES_END)
+    }
+}
 
 /// Keeps what came of a bill, with each difference as CSV.
 pub fn keep(sql: &dyn Sql, bill: &Bill, report: &[u8]) -> Result<(), Failed> {
+    let summary = serde_json::to_string(&bill.summary).expect("numbers are JSON");
     let kept = [
         bill.at.0.into(),
         (&bill.name).into(),
-        (&bill.summary).into(),
-        i64::from(bill.is_alarm).into(),
+        (&summary).into(),
+        i64::from(!bill.is_done()).into(),
         report.into(),
     ];
     sql.execute(
@@ -35,19 +45,21 @@ pub fn keep(sql: &dyn Sql, bill: &Bill, report: &[u8]) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The newest bills, each with its line in the books.
-pub fn newest(sql: &dyn Sql) -> Result<Vec<(i64, Bill)>, Failed> {
+/// The bills, newest first, each with its line in the books: all, or those that are done, or not.
+pub fn list(sql: &dyn Sql, is_done: Option<bool>, part: Part) -> Result<Vec<(i64, Bill)>, Failed> {
+    const BILLS: &str = "SELECT line, at, name, summary FROM bills
+        WHERE ?1 < 0 OR alarm = ?1 ORDER BY line DESC LIMIT ?2 OFFSET ?3";
     let read = |row: &Row| {
         let bill = Bill {
             at: Time(row.int(1)?),
             name: row.text(2)?.to_owned(),
-            summary: row.text(3)?.to_owned(),
-            is_alarm: row.int(4)? != 0,
+            summary: row.name(3, |text| serde_json::from_str(text).ok())?,
         };
         Ok((row.int(0)?, bill))
     };
-    let all = "SELECT line, at, name, summary, alarm FROM bills ORDER BY line DESC LIMIT ?1";
-    sql.rows(all, &[MOST.into()])?.iter().map(read).collect()
+    let alarm = is_done.map_or(-1, |is_done| i64::from(!is_done));
+    let asked = [alarm.into(), part.most.into(), part.skip.into()];
+    sql.rows(BILLS, &asked)?.iter().map(read).collect()
 }
 
 /// The differences that were found, as CSV.
