@@ -3,6 +3,8 @@
 #[path = "support/shop.rs"]
 mod shop;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -377,6 +379,31 @@ fn a_long_poll_ends_after_its_wait() {
         "open"
     );
     assert!((Duration::from_millis(900)..Duration::from_secs(5)).contains(&begin.elapsed()));
+}
+
+#[test]
+fn a_connection_serves_on_after_a_request_whose_body_nobody_needs() {
+    let shop = Shop::open();
+    let (sale, _) = shop.sale(1);
+    let mut stream = TcpStream::connect(&shop.merchant.address).expect("connected");
+    stream
+        .set_read_timeout(Some(shop::PATIENCE))
+        .expect("a limit");
+    let head = format!(
+        "POST /v1/sales/{sale}/close HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {}\r\nContent-Length: 2\r\n\r\n",
+        shop::TOKEN
+    );
+    for _ in 0..2 {
+        // The body comes on its own, as from the kiosk: whoever answers before it has come must close.
+        stream.write_all(head.as_bytes()).expect("sent");
+        thread::sleep(Duration::from_millis(20));
+        stream.write_all(b"{}").expect("sent");
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+        assert!(answer.starts_with("http/1.1 200"), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
 }
 
 #[test]

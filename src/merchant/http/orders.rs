@@ -173,8 +173,11 @@ pub(super) async fn close(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk): Kiosk,
     Path(sale): Path<String>,
+    body: Body,
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
+    // It says nothing, but a connection with an unread rest serves nobody after this.
+    let _ = read_body(body, MAX_REQUEST).await;
     let closed = merchant.store.close(now(), kiosk, sale).await?;
     merchant.waiters.wake(sale);
     match closed.ok_or_else(no_such_sale)? {
