@@ -245,19 +245,19 @@ impl Shades {
         }
     }
 
-    /// The ink above and left of a point, parts of pixels counted.
-    fn sum(&self, x: f32, y: f32) -> f32 {
-        let x = x.clamp(0.0, self.size.width as f32);
-        let y = y.clamp(0.0, self.size.height as f32);
+    /// The ink between two heights, summed from the left: up to each corner between two columns.
+    fn between(&self, upper: Edge, lower: Edge) -> impl Iterator<Item = f32> {
         let stride = self.size.width as usize + 1;
-        let (left, top) = (x as usize, y as usize);
-        let right = (left + 1).min(self.size.width as usize);
-        let bottom = (top + 1).min(self.size.height as usize);
-        let at = |x, y| f32::from(self.sums[y * stride + x]);
-        let (part_x, part_y) = (x - left as f32, y - top as f32);
-        let upper = at(left, top) + (at(right, top) - at(left, top)) * part_x;
-        let lower = at(left, bottom) + (at(right, bottom) - at(left, bottom)) * part_x;
-        upper + (lower - upper) * part_y
+        let row = move |y| {
+            self.sums[y * stride..][..stride]
+                .iter()
+                .map(|sum| f32::from(*sum))
+        };
+        let at = move |edge: Edge| {
+            let rows = row(edge.cell).zip(row(edge.cell + 1));
+            rows.map(move |(before, after)| edge.between(before, after))
+        };
+        at(lower).zip(at(upper)).map(|(lower, upper)| lower - upper)
     }
 
     /// Paints it `scale` times as large. Each pixel sees the ink of a window of so many bitmap pixels, sharpened
@@ -277,19 +277,53 @@ impl Shades {
         let last_x = (pen + (left + self.size.width as f32) * scale).ceil() as i32;
         let first_y = (top * scale).floor() as i32;
         let last_y = ((top + self.size.height as f32) * scale).ceil() as i32;
+        let (width, height) = (self.size.width, self.size.height);
+        let columns = (first_x..last_x).map(|x| {
+            let center = (x as f32 + 0.5 - pen) / scale - left;
+            [-window, window].map(|side| Edge::at(center + side / 2.0, width))
+        });
+        let columns: Vec<[Edge; 2]> = columns.collect();
+        let mut sums = Vec::with_capacity(width as usize + 1);
         for y in first_y..last_y {
-            let center_y = (y as f32 + 0.5) / scale - top;
-            let (y0, y1) = (center_y - window / 2.0, center_y + window / 2.0);
-            for x in first_x..last_x {
-                let center_x = (x as f32 + 0.5 - pen) / scale - left;
-                let (x0, x1) = (center_x - window / 2.0, center_x + window / 2.0);
-                let ink = self.sum(x1, y1) - self.sum(x0, y1) - self.sum(x1, y0) + self.sum(x0, y0);
+            let center = (y as f32 + 0.5) / scale - top;
+            let [upper, lower] =
+                [-window, window].map(|side| Edge::at(center + side / 2.0, height));
+            sums.clear();
+            sums.extend(self.between(upper, lower));
+            for (x, edges) in (first_x..).zip(&columns) {
+                let [left, right] =
+                    edges.map(|edge| edge.between(sums[edge.cell], sums[edge.cell + 1]));
+                let ink = right - left;
                 let cover = (ink / (window * window) - threshold) * sharpness + 0.5;
                 if cover > 0.0 {
                     frame.blend(x, baseline + y, color, (cover.min(1.0) * 255.0) as u8);
                 }
             }
         }
+    }
+}
+
+/// A place along a bitmap: in this pixel, so far into it.
+#[derive(Clone, Copy)]
+struct Edge {
+    cell: usize,
+    part: f32,
+}
+
+impl Edge {
+    /// The place; its end, if it lies outside.
+    fn at(place: f32, size: u32) -> Edge {
+        let place = place.clamp(0.0, size as f32);
+        let cell = (place as usize).min(size as usize - 1);
+        Edge {
+            cell,
+            part: place - cell as f32,
+        }
+    }
+
+    /// What is there, from what is at its pixel's two ends.
+    fn between(self, before: f32, after: f32) -> f32 {
+        before + (after - before) * self.part
     }
 }
 

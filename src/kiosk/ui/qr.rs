@@ -1,9 +1,11 @@
 //! QR codes at their best for a panel: whole pixels per module, a full quiet zone, as large as fits.
 
+mod mask;
+
 use embedded_graphics::pixelcolor::Rgb565;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
-use qrcode::{Color, EcLevel, QrCode, bits};
+use qrcode::{Color, EcLevel, bits};
 
 use crate::kiosk::ui::frame::Frame;
 
@@ -25,24 +27,23 @@ pub struct Placed {
 /// pixel.
 pub fn largest(text: &str, field: Size, liked: Size) -> Option<Placed> {
     // From weak and small to strong and large; a level that cannot hold the text is not among them.
-    let levels = [EcLevel::L, EcLevel::M].map(|level| {
-        let version = bits::encode_auto(text.as_bytes(), level).ok()?.version();
-        Some((level, version.width() as u32 + 2 * QUIET))
-    });
-    let levels = || levels.iter().flatten().copied();
-    let (weakest, across) = levels().next()?;
-    let module_px = field.width.min(field.height) / across;
-    let room = field.component_min(liked);
-    let (level, _) = levels()
-        .rfind(|(_, across)| across * module_px <= room.width.min(room.height))
-        .unwrap_or((weakest, across));
+    let mut levels = Vec::new();
+    for level in [EcLevel::L, EcLevel::M] {
+        levels.extend(bits::encode_auto(text.as_bytes(), level).map(|bits| (bits, level)));
+    }
+    let across = |bits: &bits::Bits| bits.version().width() as u32 + 2 * QUIET;
+    let (weakest, _) = levels.first()?;
+    let module_px = field.width.min(field.height) / across(weakest);
     if module_px == 0 {
         return None;
     }
-    let code = QrCode::with_error_correction_level(text, level).ok()?;
+    let room = field.component_min(liked);
+    let fits = |bits| across(bits) * module_px <= room.width.min(room.height);
+    let best = levels.iter().rposition(|(bits, _)| fits(bits));
+    let (bits, level) = levels.swap_remove(best.unwrap_or(0));
     Some(Placed {
-        across: code.width() as u32,
-        modules: code.into_colors(),
+        across: bits.version().width() as u32,
+        modules: mask::best(bits, level).ok()?,
         module_px,
     })
 }
