@@ -19,7 +19,7 @@ use crate::kiosk::ports::{
     Awake, Clock, Dispenser, Display, Journal, Keypad, Merchant, Motion, Patience, Platform,
     Pressed, Progress, Signals, Socket,
 };
-use crate::kiosk::ready;
+use crate::kiosk::ready::{self, Ready};
 use crate::sale::Outcome;
 
 /// Everything outside the machine.
@@ -275,8 +275,12 @@ impl Runner {
     }
 
     fn perform(&mut self, effect: Effect) {
-        if !matches!(effect, Effect::Record(_)) {
-            // What a call or a pulse is about must be on the panel before.
+        // What is asked about, or comes out, must be on the panel before. Other calls are made at once: their picture is
+        // drawn while the other side works.
+        if matches!(
+            effect,
+            Effect::AskUnsettled | Effect::Poll { .. } | Effect::Pulse { .. }
+        ) {
             self.counter.refresh();
         }
         // Only now: a slow panel takes its time, and a pulse that began before it would be over at once.
@@ -357,10 +361,20 @@ impl Runner {
 
 impl Awake for Counter {
     fn wait(&mut self, socket: Option<Socket<'_>>, at_most: Duration) -> Patience {
-        self.sleep(socket, at_most);
+        // An answer that is there already does not wait for a picture.
+        let is_there = socket.is_some_and(|socket| {
+            ready::wait(None, Some(socket), Duration::ZERO)
+                .is_ok_and(|ready| ready == Ready::Socket)
+        });
+        if !is_there {
+            self.refresh();
+            self.sleep(socket, at_most);
+        }
         self.attend();
         self.wake();
-        self.refresh();
+        if !is_there {
+            self.refresh();
+        }
         let is_urgent = !self.pending.is_empty() || (self.stop)();
         match self.is_reading && is_urgent {
             true => Patience::Abandon,
