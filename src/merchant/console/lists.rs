@@ -1,5 +1,7 @@
 //! The lists: sales, refunds, reviews, machines, problems, bills. What is asked of one is in its address.
 
+mod bills;
+
 use std::fmt::Write;
 
 use form_urlencoded::Serializer;
@@ -11,10 +13,10 @@ use super::visitor::Language;
 use super::{DAY, beginning_of, moment};
 use crate::merchant::commands::yuan;
 use crate::merchant::ledger::{Doubt, Reason, Time};
-use crate::merchant::reconcile::{Tally, Verdict};
-use crate::merchant::store::bills::Bill;
 use crate::merchant::store::reports::{EntriesOf, Entry, Line, Part, Problem, SalesOf};
 use crate::sale::SaleStatus;
+
+pub use bills::bills;
 
 /// So many lines are on one page.
 const ON_A_PAGE: i64 = 50;
@@ -440,116 +442,6 @@ fn ago(language: Language, seconds: u64) -> String {
         _ => (seconds / 86_400, "天前", "days ago"),
     };
     format!("{number} {}", language.say(zh, en))
-}
-
-pub fn bills(language: Language, asked: &Asked, bills: Vec<(i64, Bill)>) -> String {
-    let (bills, goes_on) = leaf(bills);
-    let kinds = [
-        ("open", language.say("需处理", "to look at")),
-        ("done", language.say("已了结", "done")),
-    ];
-    let kinds = kinds.map(|(word, label)| (word, label.to_owned()));
-    let filters = choice(language, "kind", &asked.kind, kinds.into_iter());
-    let mut rows = String::new();
-    for (line, bill) in &bills {
-        let (verdict, class) = verdict(language, bill.summary.verdict());
-        let _ = write!(
-            rows,
-            r#"<tr><td><a class="number" href="/bills/{line}">{}</a><small>{}</small></td><td><span class="status {class}">{verdict}</span></td>"#,
-            escape(&bill.name),
-            moment(bill.at),
-        );
-        for Tally { count, total } in bill.summary.tallies() {
-            let _ = match count {
-                0 => write!(rows, r#"<td class="money none">0</td>"#),
-                _ => write!(
-                    rows,
-                    r#"<td class="money">{count}<small>¥{}</small></td>"#,
-                    yuan(total as i64)
-                ),
-            };
-        }
-        let _ = write!(
-            rows,
-            r#"<td class="wide">{}</td></tr>"#,
-            advice(language, bill),
-        );
-    }
-    let heads = [
-        Head::Text(language.say("账单", "Bill")),
-        Head::Text(language.say("结果", "Outcome")),
-        Head::Number(language.say("相符", "Matched")),
-        Head::Number(language.say("仅账单有", "Only on the bill")),
-        Head::Number(language.say("仅本店有", "Only in the books")),
-        Head::Number(language.say("金额不符", "Amount differs")),
-        Head::Number(language.say("账单重复", "Told twice")),
-        Head::Text(language.say("怎么办", "What to do")),
-    ];
-    let nothing = language.say(
-        "没有账单。对账：merchant reconcile --bill 账单.csv --map map.toml",
-        "No bills. To hold one against the books: merchant reconcile --bill BILL.csv --map map.toml",
-    );
-    let table = page::table("bills", &heads, &rows, nothing);
-    let (path, title) = ("/bills", language.say("对账", "Bills"));
-    List {
-        language,
-        path,
-        title,
-        asked,
-        filters,
-        table,
-        goes_on,
-    }
-    .page()
-}
-
-/// What a bill says of the books, and how that looks.
-fn verdict(language: Language, verdict: Verdict) -> (&'static str, &'static str) {
-    match verdict {
-        Verdict::Agree => (language.say("相符", "they agree"), "dispensed"),
-        Verdict::Owed => (language.say("已补记", "booked"), "dispensed"),
-        Verdict::Waits => (language.say("待再次对账", "to be held again"), "unknown"),
-        Verdict::Wrong => (language.say("账目有误", "books are wrong"), "unknown"),
-    }
-}
-
-/// What is to be done about a bill.
-fn advice(language: Language, bill: &Bill) -> String {
-    let summary = &bill.summary;
-    let mut all = Vec::new();
-    if summary.verdict() == Verdict::Wrong {
-        all.push(
-            language
-                .say(
-                    "与平台核对“仅本店有”和“金额不符”的付款",
-                    "Compare what is only in the books, or differs, with the platform",
-                )
-                .to_owned(),
-        );
-    }
-    let owed = summary.bill_only.count - summary.awaited - summary.doubted;
-    if owed > 0 {
-        let (zh, en) = ("笔已记为待退款", "are refunds due");
-        all.push(format!("{owed} {}", language.say(zh, en)));
-    }
-    if summary.doubted > 0 {
-        let (zh, en) = ("笔待核实（备份之后）", "are in review, after a restore");
-        all.push(format!("{} {}", summary.doubted, language.say(zh, en)));
-    }
-    if summary.awaited > 0 {
-        let after = moment(bill.tells_all_after());
-        all.push(match language {
-            Language::Zh => format!(
-                "{} 笔通知可能还在途中，{after} 后请再次对账",
-                summary.awaited
-            ),
-            Language::En => format!(
-                "{} may still be notified: hold the bill against the books again after {after}",
-                summary.awaited
-            ),
-        });
-    }
-    all.join(language.say("；", "; "))
 }
 
 #[cfg(test)]
