@@ -2,62 +2,12 @@
 
 #[path = "support/shop.rs"]
 mod shop;
+#[path = "support/visitor.rs"]
+mod visitor;
 
 use serde_json::json;
 use shop::{PASSWORD, Shop, paid, signed};
-use ureq::Agent;
-
-/// A browser without pictures: it keeps its cookie.
-struct Visitor {
-    agent: Agent,
-    url: String,
-    cookie: String,
-}
-
-impl Visitor {
-    fn of(shop: &Shop) -> Visitor {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false);
-        Visitor {
-            agent: config.build().into(),
-            url: shop.merchant.url(""),
-            cookie: String::new(),
-        }
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        let request = self.agent.get(format!("{}{path}", self.url));
-        let request = request
-            .header("Cookie", &self.cookie)
-            .header("Accept-Language", "en");
-        let mut answer = request.call().expect("an answer");
-        let status = answer.status().as_u16();
-        (status, answer.body_mut().read_to_string().expect("a page"))
-    }
-
-    fn post(&mut self, path: &str, form: &[(&str, &str)]) -> u16 {
-        let request = self.agent.post(format!("{}{path}", self.url));
-        let request = request.header("Cookie", &self.cookie);
-        let answer = request.send_form(form.iter().copied()).expect("an answer");
-        if let Some(cookie) = answer.headers().get("set-cookie") {
-            let cookie = cookie.to_str().expect("text");
-            self.cookie = cookie.split(';').next().unwrap_or_default().to_owned();
-        }
-        answer.status().as_u16()
-    }
-
-    /// What the page's form carries, so that no other site can send it.
-    fn form_token(&self, path: &str) -> String {
-        let (_, page) = self.get(path);
-        let token = page
-            .split(r#"name="token" value=""#)
-            .nth(1)
-            .expect("a form");
-        token.split('"').next().expect("a token").to_owned()
-    }
-}
+use visitor::Visitor;
 
 #[test]
 fn a_refund_is_noted_with_two_clicks_and_only_by_a_form_of_ours() {
@@ -263,7 +213,7 @@ fn a_bill_is_told_in_the_visitors_language_and_found_by_what_it_came_to() {
     let mut visitor = Visitor::of(&shop);
     visitor.post("/login", &[("password", PASSWORD)]);
     let page = visitor.get("/bills").1;
-    assert!(page.contains("are refunds due"), "{page}");
+    assert!(page.contains("2 became refunds due"), "{page}");
     assert!(visitor.get("/bills?kind=open").1.contains("No bills"));
     // The same bill again: all that is on it is in the books now.
     reconcile();

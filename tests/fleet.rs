@@ -4,6 +4,8 @@
 mod cluster;
 #[path = "support/shop.rs"]
 mod shop;
+#[path = "support/visitor.rs"]
+mod visitor;
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -14,9 +16,11 @@ use std::time::{Duration, Instant};
 
 use cluster::Cluster;
 use selpay_kiosk::ids::{OrderNo, SaleId};
-use selpay_kiosk::merchant::store::{Address, Beside, story};
+use selpay_kiosk::merchant::ledger::Time;
+use selpay_kiosk::merchant::store::{Address, Beside, leases, story};
 use serde_json::{Value, json};
-use shop::{PATIENCE, Program, Shop, TOKEN, call, paid, signed};
+use shop::{PASSWORD, PATIENCE, Program, Shop, TOKEN, call, paid, signed};
+use visitor::Visitor;
 
 #[test]
 #[ignore = "needs PostgreSQL"]
@@ -54,6 +58,79 @@ fn a_long_poll_on_one_server_wakes_when_the_other_commits() {
     let told = books.read(|sql| story::story(sql, &found[0].0));
     assert!(told.expect("it understands").is_some());
     shop.the_books_balance();
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn postgresql_understands_every_page_and_every_command() {
+    let cluster = Cluster::start(&[]);
+    let shop = Shop::open_on(&cluster.url(), "");
+    let (sale, order) = shop.sale(1);
+    shop.notify(signed(paid(order.as_str(), "T1", "350")));
+    shop.notify(signed(paid(order.as_str(), "T2", "350")));
+    shop.notify("<xml><a>forged</a></xml>");
+    shop.call("POST", "/v1/heartbeat", &json!({ "state": "ready" }));
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reconcile");
+    let (bill, map) = (format!("{docs}/bill.csv"), format!("{docs}/map.toml"));
+    shop.command(&["reconcile", "--bill", &bill, "--map", &map]);
+    let mut visitor = Visitor::of(&shop);
+    assert_eq!(visitor.post("/login", &[("password", PASSWORD)]), 303);
+    let story = format!("/sales/{sale}");
+    let search = format!("/sales?q={}", order.last_four());
+    for page in [
+        "/",
+        "/live",
+        &story,
+        &search,
+        "/sales?status=paid&day=2026-11-23&kiosk=kiosk-1&page=1",
+        "/sales/list.csv",
+        "/refunds?reason=duplicate",
+        "/refunds/list.csv",
+        "/reviews?reason=unknown",
+        "/reviews/list.csv",
+        "/kiosks?kind=silent",
+        "/kiosks/list.csv",
+        "/problems?kind=unverified&page=1",
+        "/problems/list.csv",
+        "/bills",
+        "/bills?kind=open",
+        "/bills?kind=done",
+        "/bills/list.csv",
+        "/bills/1",
+        "/payments/T2",
+    ] {
+        let (status, body) = visitor.get(page);
+        let found = if page == search { 303 } else { 200 };
+        assert_eq!(status, found, "{page}: {body}");
+    }
+    let token = visitor.form_token("/payments/T2");
+    let sent = [("token", &*token), ("finding", "money-sent"), ("note", "7")];
+    assert_eq!(visitor.post("/payments/T2", &sent), 303);
+    assert_eq!(shop.the_books_balance()["refunded"], 350);
+    let (_, metrics) = visitor.get("/metrics");
+    let looked = r#"selpay_alarm{alarm="books-do-not-balance"} 0"#;
+    assert!(metrics.contains(looked), "{metrics}");
+    for command in [
+        vec!["refunds"],
+        vec!["reviews", "--json"],
+        vec!["kiosk", "list"],
+        vec!["kiosk", "add", "kiosk-9"],
+        vec!["kiosk", "revoke", "kiosk-9"],
+        vec!["restored", "--since", "20261123100000"],
+    ] {
+        let output = shop.command(&command);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?}: {told}");
+    }
+    assert_eq!(visitor.post("/logout", &[("token", "")]), 303);
+
+    let mut books = Beside::to_write(&Address::Postgres(cluster.url())).expect("opened");
+    let mut take = |holder: &str, now| {
+        let taken = books.write(|sql| leases::take(sql, "test", holder, Time(now), Time(now + 10)));
+        taken.expect("PostgreSQL understands")
+    };
+    assert!(take("one", 0) && take("one", 5));
+    assert!(!take("other", 14) && take("other", 15) && !take("one", 20));
 }
 
 /// The platform, as it notifies whichever server it reaches: payment after payment, each until it is acknowledged.

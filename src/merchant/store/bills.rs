@@ -47,8 +47,9 @@ pub fn keep(sql: &dyn Sql, bill: &Bill, report: &[u8]) -> Result<(), Failed> {
 
 /// The bills, newest first, each with its line in the books: all, or those that are done, or not.
 pub fn list(sql: &dyn Sql, is_done: Option<bool>, part: Part) -> Result<Vec<(i64, Bill)>, Failed> {
+    // PostgreSQL takes a parameter for what it is first compared with: not a plain number, which is of 32 bits.
     const BILLS: &str = "SELECT line, at, name, summary FROM bills
-        WHERE ?1 < 0 OR alarm = ?1 ORDER BY line DESC LIMIT ?2 OFFSET ?3";
+        WHERE alarm = ?1 OR ?1 < 0 ORDER BY line DESC LIMIT ?2 OFFSET ?3";
     let read = |row: &Row| {
         let bill = Bill {
             at: Time(row.int(1)?),

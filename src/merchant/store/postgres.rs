@@ -356,6 +356,8 @@ impl<'a> FromSql<'a> for Value {
     fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Value, Box<dyn Error + Sync + Send>> {
         Ok(match *ty {
             Type::INT8 => Value::Int(i64::from_sql(ty, raw)?),
+            // A number in the statement itself.
+            Type::INT4 => Value::Int(i32::from_sql(ty, raw)?.into()),
             Type::BOOL => Value::Int(bool::from_sql(ty, raw)?.into()),
             Type::BYTEA => Value::Bytes(raw.to_owned()),
             _ => Value::Text(String::from_sql(ty, raw)?),
@@ -367,7 +369,10 @@ impl<'a> FromSql<'a> for Value {
     }
 
     fn accepts(ty: &Type) -> bool {
-        matches!(*ty, Type::INT8 | Type::BOOL | Type::TEXT | Type::BYTEA)
+        matches!(
+            *ty,
+            Type::INT8 | Type::INT4 | Type::BOOL | Type::TEXT | Type::BYTEA
+        )
     }
 }
 
