@@ -275,18 +275,23 @@ impl Runner {
     }
 
     fn perform(&mut self, effect: Effect) {
-        // What is asked about, or comes out, must be on the panel before. Other calls are made at once: their picture is
-        // drawn while the other side works.
-        if matches!(
+        // What is asked about, or comes out, must be on the panel before. Where a customer waits for the answer the call
+        // is made at once: its picture is drawn while the other side works.
+        let is_urgent = matches!(
             effect,
-            Effect::AskUnsettled | Effect::Poll { .. } | Effect::Pulse { .. }
-        ) {
+            Effect::Register { .. } | Effect::AddOrder { .. } | Effect::Claim { .. }
+        );
+        if !is_urgent && !matches!(effect, Effect::Record(_)) {
             self.counter.refresh();
         }
         // Only now: a slow panel takes its time, and a pulse that began before it would be over at once.
         let now = self.counter.clock.now();
         (self.counter.witness)(now, Happening::Effect(&effect));
         if let Some(event) = self.call(effect, now) {
+            if is_urgent {
+                // However quick the answer: each screen is seen.
+                self.counter.refresh();
+            }
             self.counter.replied(event);
         }
     }
@@ -366,24 +371,32 @@ impl Awake for Counter {
             ready::wait(None, Some(socket), Duration::ZERO)
                 .is_ok_and(|ready| ready == Ready::Socket)
         });
-        if !is_there {
+        if is_there {
+            self.listen(None, Duration::ZERO);
+        } else {
             self.refresh();
-            self.sleep(socket, at_most);
+            if !self.gives_up() {
+                self.sleep(socket, at_most);
+            }
         }
         self.attend();
         self.wake();
-        if !is_there {
-            self.refresh();
-        }
-        let is_urgent = !self.pending.is_empty() || (self.stop)();
-        match self.is_reading && is_urgent {
-            true => Patience::Abandon,
+        match self.gives_up() {
+            true => {
+                self.refresh();
+                Patience::Abandon
+            }
             false => Patience::Wait,
         }
     }
 }
 
 impl Counter {
+    /// Whether the call that is under way only keeps something from being done.
+    fn gives_up(&self) -> bool {
+        self.is_reading && (!self.pending.is_empty() || (self.stop)())
+    }
+
     fn step(&mut self, event: Event) {
         let now = self.clock.now();
         let effects = self.machine.step(now, event, &mut *self.random);

@@ -246,7 +246,7 @@ impl Shades {
     }
 
     /// The ink between two heights, summed from the left: up to each corner between two columns.
-    fn between(&self, upper: Edge, lower: Edge) -> impl Iterator<Item = f32> {
+    fn ink_between(&self, upper: Edge, lower: Edge) -> impl Iterator<Item = f32> {
         let stride = self.size.width as usize + 1;
         let row = move |y| {
             self.sums[y * stride..][..stride]
@@ -289,7 +289,7 @@ impl Shades {
             let [upper, lower] =
                 [-window, window].map(|side| Edge::at(center + side / 2.0, height));
             sums.clear();
-            sums.extend(self.between(upper, lower));
+            sums.extend(self.ink_between(upper, lower));
             for (x, edges) in (first_x..).zip(&columns) {
                 let [left, right] =
                     edges.map(|edge| edge.between(sums[edge.cell], sums[edge.cell + 1]));

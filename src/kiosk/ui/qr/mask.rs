@@ -1,7 +1,6 @@
 //! Which mask a code gets: of all eight the one whose modules look least like something else (ISO/IEC 18004, 7.8.3).
 //!
-//! The library finds the same one, but allocates for each module that it looks at: eight million instructions, 0.4 ms of
-//! the time between the platform's answer and the code.
+//! The library finds the same one, but allocates for each module that it looks at, and takes eight million instructions.
 
 use qrcode::canvas::{Canvas, MaskPattern};
 use qrcode::{Color, EcLevel, QrResult, bits, ec};
