@@ -176,10 +176,10 @@ pub(super) async fn close(
     body: Body,
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
-    // It says nothing, but a connection with an unread rest serves nobody after this.
-    let _ = read_body(body, MAX_REQUEST).await;
     let closed = merchant.store.close(now(), kiosk, sale).await?;
     merchant.waiters.wake(sale);
+    // It says nothing, but a connection with an unread rest serves nobody after this.
+    let _ = read_body(body, MAX_REQUEST).await;
     match closed.ok_or_else(no_such_sale)? {
         Ok(()) => Ok(Json(api::Standing {
             status: SaleStatus::Closed,
