@@ -60,7 +60,7 @@ impl Tally {
 
 /// What a bill came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// On both sides, with the same amount.
     pub matched: Tally,
@@ -76,6 +76,8 @@ pub struct Summary {
     pub awaited: u64,
     /// How many of those only on the bill are in review: they are of a time that the books do not know.
     pub doubted: u64,
+    /// How many of those only on the bill became refunds due.
+    pub refunds: u64,
 }
 
 /// What a bill says of the books.
@@ -118,16 +120,15 @@ impl Summary {
 }
 
 impl Report {
-    /// The same in numbers. Of those only on the bill so many wait, and so many are in review.
-    pub fn summary(&self, awaited: u64, doubted: u64) -> Summary {
+    /// The same in numbers. What becomes of those only on the bill is not known here.
+    pub fn summary(&self) -> Summary {
         Summary {
             matched: self.matched,
             bill_only: Tally::of(self.bill_only.iter().map(|entry| entry.total)),
             ours_only: Tally::of(self.ours_only.iter().map(|(_, total)| *total)),
             differs: Tally::of(self.differs.iter().map(|(_, ours)| *ours)),
             doubled: Tally::of(self.doubled.iter().map(|entry| entry.total)),
-            awaited,
-            doubted,
+            ..Summary::default()
         }
     }
 }
@@ -226,7 +227,7 @@ mod tests {
             total: all - apart,
         };
         assert_eq!(report.matched, matched);
-        let summary = report.summary(0, 0);
+        let summary = report.summary();
         let counts = summary.tallies().map(|tally| tally.count);
         assert_eq!(counts, [998, 1, 1, 2, 1]);
         assert_eq!(summary.bill_only.total, bill[7].total);
@@ -263,7 +264,7 @@ mod tests {
         let ours = bill.iter().chain(&before_and_after).map(held).collect();
         let report = compare(&bill, &ours);
         assert_eq!(report.matched.count, 100);
-        assert_eq!(report.summary(0, 0).verdict(), Verdict::Agree);
+        assert_eq!(report.summary().verdict(), Verdict::Agree);
         assert_eq!(
             compare(&[], &ours),
             Report::default(),

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::{books_to_write, yuan};
 use crate::cli::Failure;
 use crate::files;
-use crate::merchant::ledger::{Billed, Disposition, Doubt};
+use crate::merchant::ledger::{Billed, Disposition};
 use crate::merchant::now;
 use crate::merchant::reconcile::bill::{BillMap, Entry};
 use crate::merchant::reconcile::{Report, Summary, Tally, Verdict, compare};
@@ -43,7 +43,7 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
     let mut books = books_to_write(&arguments.config)?;
     let ours = books.read(reports::payments).map_err(anyhow::Error::from)?;
     let found = compare(&bill, &ours);
-    let (mut awaited, mut doubted) = (0, 0);
+    let mut summary = found.summary();
     for some in found.bill_only.chunks(BOOKED_AT_ONCE) {
         let booked = books.change(now(), |books| {
             let book =
@@ -51,9 +51,14 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
             some.iter().map(book).collect::<Result<Vec<_>, _>>()
         });
         let booked = booked.map_err(anyhow::Error::from)?;
-        let count = |wanted| booked.iter().filter(|billed| **billed == wanted).count();
-        awaited += count(Billed::Awaited) as u64;
-        doubted += count(Billed::Booked(Disposition::Review(Doubt::Gap))) as u64;
+        for billed in booked {
+            match billed {
+                Billed::Awaited => summary.awaited += 1,
+                Billed::Booked(Disposition::Review(_)) => summary.doubted += 1,
+                Billed::Booked(_) => summary.refunds += 1,
+                Billed::Known => {}
+            }
+        }
     }
     let report = differences(&found);
     if let Some(file) = &arguments.report {
@@ -63,7 +68,7 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
     let bill = Bill {
         at: now(),
         name: name.to_string_lossy().into_owned(),
-        summary: found.summary(awaited, doubted),
+        summary,
     };
     books
         .write(|sql| bills::keep(sql, &bill, &report))
@@ -110,7 +115,10 @@ fn told(bill: &Bill) -> String {
             "SOMEBODY'S BOOKS ARE WRONG: compare what is only in the books, or differs, with the platform"
         }
         Verdict::Agree => "they agree",
-        _ if summary.bill_only.count == awaited + doubted => "everything else agrees",
+        _ if summary.refunds == 0 => "everything else agrees",
+        _ if awaited + doubted > 0 => {
+            "the others only on the bill are refunds due now (merchant refunds)"
+        }
         _ => "what is only on the bill is a refund due now (merchant refunds)",
     });
     text

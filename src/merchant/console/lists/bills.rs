@@ -95,13 +95,12 @@ fn advice(language: Language, bill: &Bill) -> String {
                 .to_owned(),
         );
     }
-    let owed = summary.bill_only.count - summary.awaited - summary.doubted;
-    if owed > 0 {
-        let (zh, en) = ("笔已记为待退款", "are refunds due");
-        all.push(format!("{owed} {}", language.say(zh, en)));
+    if summary.refunds > 0 {
+        let (zh, en) = ("笔已记为待退款", "became refunds due");
+        all.push(format!("{} {}", summary.refunds, language.say(zh, en)));
     }
     if summary.doubted > 0 {
-        let (zh, en) = ("笔待核实（备份之后）", "are in review, after a restore");
+        let (zh, en) = ("笔待核实（备份之后）", "went to review, after a restore");
         all.push(format!("{} {}", summary.doubted, language.say(zh, en)));
     }
     if summary.awaited > 0 {
