@@ -267,7 +267,7 @@ fn sale_with(inject: &str, victim: &str) -> bool {
         }
         thread::park_timeout(Duration::from_millis(10));
     }
-    // Where its moment has not come by now, it need not come when nobody is there to start it again.
+    // Under strace it could still die, now that nobody looks after it.
     shop.restart_merchant();
     comes_to_rest(&shop, &platform, kiosk);
     met_it

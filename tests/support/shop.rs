@@ -114,11 +114,14 @@ fn kill(child: &mut Child) {
     let id = child.id();
     let started = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     let started: Vec<&str> = started.split_whitespace().collect();
-    if started.is_empty() {
-        let _ = child.kill();
-    } else {
+    if !started.is_empty() {
         let _ = Command::new("kill").arg("-KILL").args(started).status();
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
     }
+    let _ = child.kill();
     let _ = child.wait();
 }
 
@@ -433,7 +436,10 @@ impl Kiosk {
     /// No more keys: it ends once nothing is owed. Its exit status.
     pub fn ends(mut self) -> Option<i32> {
         drop(self.keys.take());
-        let status = eventually("the kiosk's end", || self.child.try_wait().expect("asked"));
+        // What a customer must read may show for a minute.
+        let status = within(Duration::from_secs(90), "the kiosk's end", || {
+            self.child.try_wait().expect("asked")
+        });
         status.code()
     }
 
@@ -492,8 +498,12 @@ pub fn order_in(url: &str) -> String {
 }
 
 /// Asks again and again until there is an answer.
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask)
+}
+
+fn within<T>(time: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + time;
     loop {
         if let Some(answer) = ask() {
             return answer;
