@@ -157,6 +157,13 @@ thread_local! {
     static TOLD: RefCell<Vec<Option<Outage>>> = const { RefCell::new(Vec::new()) };
 }
 
+thread_local! {
+    /// What happens between a call to register and its reply, in order.
+    static STORY: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    /// Whether the answer to it is not there at once.
+    static IS_SLOW: Cell<bool> = const { Cell::new(false) };
+}
+
 /// A merchant and a platform where every sale is paid at once.
 struct GoodDay;
 
@@ -165,7 +172,11 @@ impl Merchant for GoodDay {
         Ok(Unsettled::new())
     }
 
-    fn register(&mut self, _: OrderNo, _: SaleId, _: Fen, _: Idle<'_>) -> Result<(), NoReply> {
+    fn register(&mut self, _: OrderNo, _: SaleId, _: Fen, idle: Idle<'_>) -> Result<(), NoReply> {
+        if IS_SLOW.get() {
+            idle.wait(None, Duration::ZERO);
+        }
+        STORY.with_borrow_mut(|story| story.push("answer"));
         Ok(())
     }
 
@@ -413,6 +424,55 @@ fn what_is_wanted_while_a_picture_is_on_its_way_does_not_wait_behind_it() {
         (6010..=6150).contains(at),
         "the sale began at {at} ms, two pictures take 120: {began:?}"
     );
+}
+
+/// A sale at a merchant who is slow or quick: what happens until its order is registered.
+fn registering(is_slow: bool) -> Vec<&'static str> {
+    IS_SLOW.set(is_slow);
+    STORY.take();
+    let time = Time::default();
+    let shape = Shape {
+        on: Duration::from_millis(500),
+        off: Duration::from_millis(500),
+        count: Count::Pulses(1),
+    };
+    let relay = Relay(time.clone(), Rc::default());
+    let Ok(dispenser) = PulseDispenser::new(relay, false, shape) else {
+        panic!("this line cannot fail")
+    };
+    let keypad = Customer {
+        time: time.clone(),
+        keys: vec!['#', '1'],
+        leaves_at: 60_000,
+    };
+    let witness = |_, happening: Happening<'_>| {
+        let what = match happening {
+            Happening::Effect(Effect::Register { .. }) => "call",
+            Happening::Screen(Screen::OneMoment { .. }) => "screen",
+            Happening::Reply(Event::Registered { .. }) => "reply",
+            _ => return,
+        };
+        STORY.with_borrow_mut(|story| story.push(what));
+    };
+    let panel = Box::new(SlowPanel(time.clone()));
+    let ports = Ports {
+        witness: Box::new(witness),
+        ..good_day(&time, panel, Box::new(keypad), Box::new(dispenser))
+    };
+    let (machine, first) = Machine::resume(SETTINGS, time.now(), []).expect("an empty journal");
+    Runner::new(machine, first, ports).run();
+    let story = STORY.take().into_iter();
+    let story = story.skip_while(|what| *what != "call");
+    let mut story: Vec<_> = story.collect();
+    let reply = story.iter().position(|what| *what == "reply");
+    story.truncate(reply.expect("it comes") + 1);
+    story
+}
+
+#[test]
+fn a_picture_is_drawn_while_the_answer_is_on_its_way_and_never_left_out() {
+    assert_eq!(registering(true), ["call", "screen", "answer", "reply"]);
+    assert_eq!(registering(false), ["call", "answer", "screen", "reply"]);
 }
 
 /// A dispenser that is not ready from one minute to the next.
