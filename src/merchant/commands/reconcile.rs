@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use sha2::{Digest, Sha256};
 
 use super::{books_to_write, yuan};
 use crate::cli::Failure;
@@ -64,6 +65,10 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
     if let Some(file) = &arguments.report {
         files::replace(file, &report).with_context(|| file.display().to_string())?;
     }
+    let digest = bill.iter().fold(Sha256::new(), |digest, entry| {
+        digest.chain_update(entry.row())
+    });
+    let digest = digest.finalize();
     let name = arguments.bill.file_name().unwrap_or_default();
     let bill = Bill {
         at: now(),
@@ -71,7 +76,7 @@ pub fn reconcile(arguments: &Reconcile) -> Result<(String, bool), Failure> {
         summary,
     };
     books
-        .write(|sql| bills::keep(sql, &bill, &report))
+        .write(|sql| bills::keep(sql, &bill, &digest, &report))
         .map_err(anyhow::Error::from)?;
     Ok((told(&bill), bill.is_done()))
 }

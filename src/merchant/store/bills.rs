@@ -28,28 +28,32 @@ impl Bill {
     }
 }
 
-/// Keeps what came of a bill, with each difference as CSV.
-pub fn keep(sql: &dyn Sql, bill: &Bill, report: &[u8]) -> Result<(), Failed> {
+/// Keeps what came of a bill with this digest, which the same bill has again, and each difference as CSV.
+pub fn keep(sql: &dyn Sql, bill: &Bill, digest: &[u8], report: &[u8]) -> Result<(), Failed> {
     let summary = serde_json::to_string(&bill.summary).expect("numbers are JSON");
     let kept = [
         bill.at.0.into(),
         (&bill.name).into(),
+        digest.into(),
         (&summary).into(),
         i64::from(!bill.is_done()).into(),
         report.into(),
     ];
     sql.execute(
-        "INSERT INTO bills (at, name, summary, alarm, report) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO bills (at, name, digest, summary, alarm, report) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         &kept,
     )?;
     Ok(())
 }
 
-/// The bills, newest first, each with its line in the books: all, or those that are done, or not.
+/// The bills, newest first, each with its line in the books: all, or those that are done, or not. What came of a bill
+/// that was held against the books again later is among all only.
 pub fn list(sql: &dyn Sql, is_done: Option<bool>, part: Part) -> Result<Vec<(i64, Bill)>, Failed> {
     // PostgreSQL takes a parameter for what it is first compared with: not a plain number, which is of 32 bits.
-    const BILLS: &str = "SELECT line, at, name, summary FROM bills
-        WHERE alarm = ?1 OR ?1 < 0 ORDER BY line DESC LIMIT ?2 OFFSET ?3";
+    const BILLS: &str = "SELECT line, at, name, summary FROM bills b
+        WHERE alarm = ?1 AND NOT EXISTS
+            (SELECT 1 FROM bills later WHERE later.digest = b.digest AND later.line > b.line)
+        OR ?1 < 0 ORDER BY line DESC LIMIT ?2 OFFSET ?3";
     let read = |row: &Row| {
         let bill = Bill {
             at: Time(row.int(1)?),

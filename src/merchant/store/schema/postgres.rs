@@ -202,6 +202,7 @@ CREATE TABLE bills (
     line     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at       BIGINT NOT NULL,
     name     TEXT NOT NULL,
+    digest   BYTEA NOT NULL,
     summary  TEXT NOT NULL,
     alarm    BIGINT NOT NULL,
     report   BYTEA NOT NULL

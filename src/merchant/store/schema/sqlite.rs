@@ -197,6 +197,7 @@ CREATE TABLE bills (
     line     INTEGER PRIMARY KEY,
     at       INTEGER NOT NULL,
     name     TEXT NOT NULL,
+    digest   BLOB NOT NULL,
     summary  TEXT NOT NULL,
     alarm    INTEGER NOT NULL,
     report   BLOB NOT NULL
