@@ -62,7 +62,7 @@ fn a_long_poll_on_one_server_wakes_when_the_other_commits() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn postgresql_understands_every_page_and_every_command() {
+fn postgresql_understands_the_console_and_the_commands() {
     let cluster = Cluster::start(&[]);
     let shop = Shop::open_on(&cluster.url(), "");
     let (sale, order) = shop.sale(1);
