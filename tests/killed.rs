@@ -94,7 +94,7 @@ impl Customers<'_> {
 fn comes_to_rest(shop: &Shop, platform: &Program, kiosk: Kiosk) -> (usize, usize) {
     drop(kiosk);
     let kiosk = shop.kiosk(platform, KIOSK);
-    assert_eq!(kiosk.ends(), Some(0), "it ends well");
+    assert_eq!(kiosk.ends(), Some(0), "it ends once nothing is owed");
     let pulses: Vec<String> = fs::read_to_string(shop.path("dispenser.log"))
         .unwrap_or_default()
         .lines()

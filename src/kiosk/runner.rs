@@ -367,10 +367,8 @@ impl Runner {
 impl Awake for Counter {
     fn wait(&mut self, socket: Option<Socket<'_>>, at_most: Duration) -> Patience {
         // An answer that is there already does not wait for a picture.
-        let is_there = socket.is_some_and(|socket| {
-            ready::wait(None, Some(socket), Duration::ZERO)
-                .is_ok_and(|ready| ready == Ready::Socket)
-        });
+        let is_there = socket.is_some()
+            && matches!(ready::wait(None, socket, Duration::ZERO), Ok(Ready::Socket));
         if is_there {
             self.listen(None, Duration::ZERO);
         } else {

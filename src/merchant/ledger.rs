@@ -146,7 +146,7 @@ impl Gap {
     /// may still be telling what was made then.
     fn covers(&self, payment: &Payment, sale: Option<&Sale>, now: Time) -> bool {
         let from = self.began.before(CLOCKS_DIFFER).stamp();
-        let to = Time(self.ended.0 + CLOCKS_DIFFER.as_millis() as i64).stamp();
+        let to = self.ended.after(CLOCKS_DIFFER).stamp();
         let made_then = match &payment.time_end {
             Some(made) => (from..=to).contains(made),
             None => !now.is_past(self.ended, RETRIES_END),

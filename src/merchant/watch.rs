@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::merchant::alarms::{self, Alarm, Caller, Figures, Kind};
-use crate::merchant::ledger::{RETRIES_END, SILENCE, Time};
+use crate::merchant::ledger::{RETRIES_END, SILENCE};
 use crate::merchant::store::kiosks::{self, SILENT_AFTER};
 use crate::merchant::store::sql::Sql;
 use crate::merchant::store::{Unavailable, reports};
@@ -123,7 +123,7 @@ pub async fn watch(merchant: Arc<Merchant>) {
         logged = alarms.iter().map(|alarm| alarm.kind).collect();
         if let Some(caller) = &mut caller {
             let now = now();
-            let until = Time(now.0 + LEASE.as_millis() as i64);
+            let until = now.after(LEASE);
             let lease = merchant
                 .store
                 .take_lease("alarms", holder.clone(), now, until);

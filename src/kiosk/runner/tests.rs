@@ -147,6 +147,19 @@ impl OutputPin for Relay {
     }
 }
 
+/// A dispenser on this line, whose pulses take so long.
+fn dispenser(relay: Relay, pulse: Duration) -> Box<dyn Dispenser> {
+    let shape = Shape {
+        on: pulse,
+        off: pulse,
+        count: Count::Pulses(1),
+    };
+    let Ok(dispenser) = PulseDispenser::new(relay, false, shape) else {
+        panic!("this line cannot fail")
+    };
+    Box::new(dispenser)
+}
+
 thread_local! {
     /// Told when a claim is granted.
     static CLAIMED: Cell<Option<Rc<Cell<bool>>>> = const { Cell::new(None) };
@@ -264,16 +277,9 @@ fn sale(
 ) -> Vec<(u64, bool)> {
     let time = Time::default();
     let relay = Relay(time.clone(), Rc::default());
-    let shape = Shape {
-        on: pulse,
-        off: pulse,
-        count: Count::Pulses(1),
-    };
     let (machine, first) = Machine::resume(SETTINGS, time.now(), []).expect("an empty journal");
     let run = || {
-        let Ok(dispenser) = PulseDispenser::new(relay.clone(), false, shape) else {
-            panic!("this line cannot fail")
-        };
+        let dispenser = dispenser(relay.clone(), pulse);
         let (stopping, turning) = (relay.clone(), relay.clone());
         let display = Box::new(SlowPanel(time.clone()));
         let keypad = Box::new(Customer {
@@ -284,7 +290,7 @@ fn sale(
         let ports = Ports {
             stop: Box::new(move || stop(&stopping)),
             alive: Box::new(move |_| turns(&turning)),
-            ..good_day(&time, display, keypad, Box::new(dispenser))
+            ..good_day(&time, display, keypad, dispenser)
         };
         Runner::new(machine, first, ports).run();
     };
@@ -351,14 +357,7 @@ type Timed<T> = Vec<(u64, T)>;
 fn day_of_parts(parts: u32, keys: Vec<(u64, Key)>) -> (Timed<Key>, Timed<String>) {
     let time = Time::default();
     let relay = Relay(time.clone(), Rc::default());
-    let shape = Shape {
-        on: Duration::from_millis(500),
-        off: Duration::from_millis(500),
-        count: Count::Pulses(1),
-    };
-    let Ok(dispenser) = PulseDispenser::new(relay, false, shape) else {
-        panic!("this line cannot fail")
-    };
+    let dispenser = dispenser(relay, Duration::from_millis(500));
     let seen = Rc::default();
     let panel = PartedPanel {
         time: time.clone(),
@@ -381,12 +380,7 @@ fn day_of_parts(parts: u32, keys: Vec<(u64, Key)>) -> (Timed<Key>, Timed<String>
                 noted.borrow_mut().push((at, format!("{effect:?}")));
             }
         }),
-        ..good_day(
-            &time,
-            Box::new(panel),
-            Box::new(keypad),
-            Box::new(dispenser),
-        )
+        ..good_day(&time, Box::new(panel), Box::new(keypad), dispenser)
     };
     let (machine, first) = Machine::resume(SETTINGS, time.now(), []).expect("an empty journal");
     Runner::new(machine, first, ports).run();
@@ -431,15 +425,8 @@ fn registering(is_slow: bool) -> Vec<&'static str> {
     IS_SLOW.set(is_slow);
     STORY.take();
     let time = Time::default();
-    let shape = Shape {
-        on: Duration::from_millis(500),
-        off: Duration::from_millis(500),
-        count: Count::Pulses(1),
-    };
     let relay = Relay(time.clone(), Rc::default());
-    let Ok(dispenser) = PulseDispenser::new(relay, false, shape) else {
-        panic!("this line cannot fail")
-    };
+    let dispenser = dispenser(relay, Duration::from_millis(500));
     let keypad = Customer {
         time: time.clone(),
         keys: vec!['#', '1'],
@@ -457,7 +444,7 @@ fn registering(is_slow: bool) -> Vec<&'static str> {
     let panel = Box::new(SlowPanel(time.clone()));
     let ports = Ports {
         witness: Box::new(witness),
-        ..good_day(&time, panel, Box::new(keypad), Box::new(dispenser))
+        ..good_day(&time, panel, Box::new(keypad), dispenser)
     };
     let (machine, first) = Machine::resume(SETTINGS, time.now(), []).expect("an empty journal");
     Runner::new(machine, first, ports).run();

@@ -278,16 +278,13 @@ impl Shades {
         let first_y = (top * scale).floor() as i32;
         let last_y = ((top + self.size.height as f32) * scale).ceil() as i32;
         let (width, height) = (self.size.width, self.size.height);
-        let columns = (first_x..last_x).map(|x| {
-            let center = (x as f32 + 0.5 - pen) / scale - left;
-            [-window, window].map(|side| Edge::at(center + side / 2.0, width))
-        });
+        let edges = |center, size| [-0.5, 0.5].map(|side| Edge::at(center + side * window, size));
+        let columns =
+            (first_x..last_x).map(|x| edges((x as f32 + 0.5 - pen) / scale - left, width));
         let columns: Vec<[Edge; 2]> = columns.collect();
         let mut sums = Vec::with_capacity(width as usize + 1);
         for y in first_y..last_y {
-            let center = (y as f32 + 0.5) / scale - top;
-            let [upper, lower] =
-                [-window, window].map(|side| Edge::at(center + side / 2.0, height));
+            let [upper, lower] = edges((y as f32 + 0.5) / scale - top, height);
             sums.clear();
             sums.extend(self.ink_between(upper, lower));
             for (x, edges) in (first_x..).zip(&columns) {

@@ -2,7 +2,7 @@
 
 mod bills;
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use form_urlencoded::Serializer;
 use serde::Deserialize;
@@ -186,11 +186,12 @@ fn choice(
     language: Language,
     name: &str,
     chosen: &str,
-    all: impl Iterator<Item = (&'static str, String)>,
+    all: impl IntoIterator<Item = (&'static str, impl Display)>,
 ) -> String {
-    let none = ("", language.say("全部", "All").to_owned());
-    let mut options = String::new();
-    for (value, label) in std::iter::once(none).chain(all) {
+    let none = language.say("全部", "All");
+    let selected = if chosen.is_empty() { " selected" } else { "" };
+    let mut options = format!(r#"<option value=""{selected}>{none}</option>"#);
+    for (value, label) in all {
         let selected = if value == chosen { " selected" } else { "" };
         // Writing to a String cannot fail.
         let _ = write!(
@@ -357,8 +358,7 @@ pub fn kiosks(language: Language, asked: &Asked, kiosks: Vec<Kiosk>, now: Time) 
         ("silent", language.say("失联", "silent")),
         ("out-of-service", language.say("停机", "out of service")),
     ];
-    let kinds = kinds.map(|(word, label)| (word, label.to_owned()));
-    let filters = choice(language, "kind", &asked.kind, kinds.into_iter());
+    let filters = choice(language, "kind", &asked.kind, kinds);
     let here = asked_for(asked, kiosks, now).into_iter();
     let part = asked.part();
     let here = here.skip(part.skip as usize).take(part.most as usize);

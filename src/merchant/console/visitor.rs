@@ -132,7 +132,7 @@ impl OptionalFromRequestParts<Arc<Merchant>> for Visitor {
 /// else.
 pub fn new_login(now: Time, over_tls: bool) -> (String, String, Time) {
     let login = format!("{:032x}", random::bits());
-    let until = Time(now.0 + LOGIN_TIME.as_millis() as i64);
+    let until = now.after(LOGIN_TIME);
     let seconds = LOGIN_TIME.as_secs();
     let secure = if over_tls { "; Secure" } else { "" };
     let cookie =

@@ -185,7 +185,7 @@ pub fn settle<B: Books + ?Sized>(
 
 /// What a sweep would look at.
 pub fn overdue<B: Books + ?Sized>(books: &B, claim_time: Duration) -> Result<Vec<Sale>, B::Error> {
-    let ago = |time: Duration| Time(books.now().0 - time.as_millis() as i64);
+    let ago = |time: Duration| books.now().before(time);
     books.overdue(ago(claim_time), ago(ledger::SILENCE))
 }
 

@@ -16,8 +16,7 @@ pub fn bills(language: Language, asked: &Asked, bills: Vec<(i64, Bill)>) -> Stri
         ("open", language.say("需处理", "to look at")),
         ("done", language.say("已了结", "done")),
     ];
-    let kinds = kinds.map(|(word, label)| (word, label.to_owned()));
-    let filters = choice(language, "kind", &asked.kind, kinds.into_iter());
+    let filters = choice(language, "kind", &asked.kind, kinds);
     let mut rows = String::new();
     for (line, bill) in &bills {
         let (verdict, class) = verdict(language, bill.summary.verdict());
