@@ -315,7 +315,7 @@ async fn a_merchant_looks_after_the_day_in_the_console() {
     browser.goto(&url).await;
     for _ in 0..6 {
         browser.types("#password", "wrong").await;
-        browser.click("form button").await;
+        browser.click_away("form button").await;
         browser.wait_for(".complaint:not(:empty)").await;
     }
     browser.screenshot("console-1-wrong").await;

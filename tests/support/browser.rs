@@ -5,12 +5,12 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 
-use crate::shop::Ended;
+use crate::shop::{Ended, PATIENCE};
 
 /// Starts a program; what it prints.
 pub fn start(command: &mut Command) -> (Ended, BufReader<std::process::ChildStdout>) {
@@ -96,6 +96,17 @@ impl Browser {
     pub async fn click(&self, css: &str) {
         let found = self.client.find(Locator::Css(css)).await.expect(css);
         found.click().await.expect("clicked");
+    }
+
+    /// Clicks what leads to another page, and waits until this one is gone: both may look alike.
+    pub async fn click_away(&self, css: &str) {
+        let found = self.client.find(Locator::Css(css)).await.expect(css);
+        found.clone().click().await.expect("clicked");
+        let deadline = Instant::now() + PATIENCE;
+        while found.tag_name().await.is_ok() {
+            assert!(Instant::now() < deadline, "{css} leads nowhere");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub async fn types(&self, css: &str, keys: &str) {
