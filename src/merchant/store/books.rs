@@ -15,23 +15,28 @@ pub struct SqlBooks<'a> {
     pub now: Time,
 }
 
+/// Numbers come with their places, in any order: sorting them here is cheaper than a table of the database's for it.
 const SALE: &str =
     "SELECT sale, kiosk, total, status, created_at, paid_by, paid_at, claim, claimed_at,
-    (SELECT state FROM books WHERE transaction_id = paid_by),
-    (SELECT reason FROM books WHERE transaction_id = paid_by),
-    (SELECT string_agg(order_no, ' ' ORDER BY place) FROM orders WHERE orders.sale = sales.sale)
-    FROM sales WHERE ";
+    (SELECT state || '/' || reason FROM dispositions WHERE transaction_id = paid_by ORDER BY line DESC LIMIT 1),
+    (SELECT string_agg(place || '/' || order_no, ' ') FROM orders WHERE orders.sale = sales.sale)
+    FROM sales WHERE";
+
+/// Sales that have not ended, in the words of the index `sales_live`: in others SQLite does not know it again, and reads every
+/// sale there ever was.
+pub(super) const LIVE: &str = "ended_at IS NULL";
 
 const BOOKED: &str = "SELECT transaction_id, order_no, total, state, reason FROM books WHERE ";
 
 impl SqlBooks<'_> {
     fn sales(&self, condition: &str, params: &[Param<'_>]) -> Result<Vec<Sale>, Failed> {
-        let statement = format!(
-            "{SALE} {condition} ORDER BY created_at, sale {}",
-            self.sql.locked()
-        );
+        let statement = format!("{SALE} {condition} {}", self.sql.locked());
         let rows = self.sql.rows(&statement, params)?;
-        rows.iter().map(read_sale).collect()
+        let sales: Result<Vec<Sale>, Failed> = rows.iter().map(read_sale).collect();
+        let mut sales = sales?;
+        // Asked for an order, SQLite walks through all sales by time.
+        sales.sort_unstable_by_key(|sale| (sale.began, sale.id));
+        Ok(sales)
     }
 
     fn make_one(&self, change: &Change, body: &[u8]) -> Result<u64, Failed> {
@@ -146,16 +151,16 @@ impl Books for SqlBooks<'_> {
     }
 
     fn live(&self, kiosk: KioskName) -> Result<Vec<Sale>, Failed> {
-        let live = "status IN ('open', 'paid', 'claimed') AND kiosk = ?1";
-        self.sales(live, &[kiosk.as_str().into()])
+        let of_kiosk = format!("{LIVE} AND kiosk = ?1");
+        self.sales(&of_kiosk, &[kiosk.as_str().into()])
     }
 
     fn overdue(&self, expired: Time, silent: Time) -> Result<Vec<Sale>, Failed> {
-        self.sales(
-            "(status = 'paid' AND paid_at <= ?1) OR (status = 'claimed' AND claimed_at <= ?2
-             AND (SELECT state FROM books WHERE transaction_id = paid_by) = 'waiting')",
-            &[expired.0.into(), silent.0.into()],
-        )
+        let late = format!(
+            "{LIVE} AND ((status = 'paid' AND paid_at <= ?1) OR (status = 'claimed' AND claimed_at <= ?2
+             AND (SELECT state FROM books WHERE transaction_id = paid_by) = 'waiting'))"
+        );
+        self.sales(&late, &[expired.0.into(), silent.0.into()])
     }
 
     fn gaps(&self) -> Result<Vec<Gap>, Failed> {
@@ -183,18 +188,31 @@ fn read_sale(row: &Row) -> Result<Sale, Failed> {
     let paid: Option<TransactionId> = row.some_name(5, TransactionId::new)?;
     let claim: Option<ClaimId> = row.some_name(7, ClaimId::new)?;
     let time = |column| Ok::<_, Failed>(row.some_int(column)?.map(Time));
-    let orders = row.some_text(11)?.unwrap_or_default();
+    let disposition = row.some_text(9)?.and_then(|words| words.split_once('/'));
     Ok(Sale {
         id: row.name(0, SaleId::new)?,
         kiosk: row.name(1, KioskName::new)?,
         total: read_total(row.int(2)?)?,
         status: row.name(3, SaleStatus::from_word)?,
         began: Time(row.int(4)?),
-        orders: orders.split_whitespace().filter_map(OrderNo::new).collect(),
+        orders: read_orders(row.some_text(10)?.unwrap_or_default())?,
         paid: paid.zip(time(6)?),
         claim: claim.zip(time(8)?),
-        disposition: read_disposition(row, 9)?,
+        disposition: disposition.map(read_disposition).transpose()?,
     })
+}
+
+/// Numbers with their places, in any order.
+fn read_orders(text: &str) -> Result<Vec<OrderNo>, Failed> {
+    let placed = |text: &str| {
+        let (place, order) = text.split_once('/')?;
+        Some((place.parse().ok()?, OrderNo::new(order)?))
+    };
+    let orders = text.split_terminator(' ').map(placed);
+    let orders: Option<Vec<(u32, OrderNo)>> = orders.collect();
+    let mut orders = orders.ok_or_else(|| Failed::Nonsense(format!("numbers like {text}")))?;
+    orders.sort_unstable_by_key(|(place, _)| *place);
+    Ok(orders.into_iter().map(|(_, order)| order).collect())
 }
 
 fn read_total(total: i64) -> Result<Fen, Failed> {
@@ -205,20 +223,122 @@ fn read_total(total: i64) -> Result<Fen, Failed> {
 fn read_booked(row: &Row) -> Result<Booked, Failed> {
     let total = row.int(2)?;
     let nonsense = || Failed::Nonsense(format!("a payment of {total} fen that is nowhere"));
+    let words = row.some_text(3)?.zip(row.some_text(4)?);
     Ok(Booked {
         transaction: row.name(0, TransactionId::new)?,
         order: row.name(1, OrderNo::new)?,
         total: total.try_into().map_err(|_| nonsense())?,
-        disposition: read_disposition(row, 3)?.ok_or_else(nonsense)?,
+        disposition: read_disposition(words.ok_or_else(nonsense)?)?,
     })
 }
 
-/// A disposition from two columns: state and reason.
-fn read_disposition(row: &Row, column: usize) -> Result<Option<Disposition>, Failed> {
-    match (row.some_text(column)?, row.some_text(column + 1)?) {
-        (Some(state), Some(reason)) => Disposition::from_words(state, reason)
-            .map(Some)
-            .ok_or_else(|| Failed::Nonsense(format!("no payment is {state} {reason}"))),
-        _ => Ok(None),
+fn read_disposition((state, reason): (&str, &str)) -> Result<Disposition, Failed> {
+    let disposition = Disposition::from_words(state, reason);
+    disposition.ok_or_else(|| Failed::Nonsense(format!("no payment is {state} {reason}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::time::Duration;
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::api;
+    use crate::merchant::ledger::Finding;
+    use crate::merchant::store::{requests, schema};
+    use crate::sale::Outcome;
+    use crate::selpay::notification::Payment;
+
+    /// Keeps what SQLite says it does for each statement.
+    struct Explained {
+        connection: Connection,
+        plans: RefCell<Vec<(String, String)>>,
+    }
+
+    impl Explained {
+        fn explain(&self, statement: &str, params: &[Param<'_>]) -> Result<(), Failed> {
+            let plan = format!("EXPLAIN QUERY PLAN {statement}");
+            for step in self.connection.rows(&plan, params)? {
+                let step = (step.text(3)?.to_owned(), statement.to_owned());
+                self.plans.borrow_mut().push(step);
+            }
+            Ok(())
+        }
+    }
+
+    impl Sql for Explained {
+        fn execute(&self, statement: &str, params: &[Param<'_>]) -> Result<u64, Failed> {
+            self.explain(statement, params)?;
+            Sql::execute(&self.connection, statement, params)
+        }
+
+        fn rows(&self, statement: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Failed> {
+            self.explain(statement, params)?;
+            self.connection.rows(statement, params)
+        }
+    }
+
+    #[test]
+    fn no_request_reads_everything_that_ever_was() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        const NOT_MUCH: [&str; 3] = [
+            "SCAN CONSTANT ROW",
+            "SCAN gaps",
+            "SCAN sales USING INDEX sales_live",
+        ];
+        let connection = Connection::open_in_memory().expect("memory");
+        schema::sqlite::migrate(&connection).expect("a schema");
+        let sql = Explained {
+            connection,
+            plans: RefCell::default(),
+        };
+        let books = &mut SqlBooks {
+            sql: &sql,
+            now: Time(1_000_000_000_000),
+        };
+        let (kiosk, total) = (
+            KioskName::new("kiosk-1").expect("a name"),
+            Fen::new(350).expect("an amount"),
+        );
+        let sale = |number| SaleId::from_random(number);
+        let order = |number| OrderNo::from_random(number);
+        let claim = ClaimId::from_random(1);
+        let transaction = TransactionId::new("1").expect("a name");
+        let payment = Payment {
+            transaction,
+            order: order(1),
+            total: 350,
+            trade_type: None,
+            time_end: None,
+        };
+        let wanted = |number| api::Register {
+            sale: sale(number),
+            total,
+        };
+        let outcome = Outcome::Unknown;
+        let mut ask = || -> Result<(), Failed> {
+            let _ = requests::register(books, kiosk, order(1), &wanted(1))?;
+            let _ = requests::register(books, kiosk, order(2), &wanted(2))?;
+            let _ = requests::close(books, kiosk, sale(2), HOUR)?;
+            requests::pay(books, &payment, b"")?;
+            requests::order(books, kiosk, order(1))?;
+            let _ = requests::claim(books, kiosk, sale(1), claim, HOUR)?;
+            requests::unsettled(books, kiosk)?;
+            requests::sweep(books, HOUR)?;
+            let _ = requests::outcome(books, kiosk, sale(1), &api::Report { claim, outcome })?;
+            let _ = requests::settle(books, transaction, Finding::CameOut)?;
+            requests::put_back(books)?;
+            Ok(())
+        };
+        ask().expect("answers");
+        let plans = sql.plans.borrow();
+        let searched = plans.iter().filter(|step| step.0.starts_with("SEARCH "));
+        assert!(searched.count() > 50, "{plans:#?}");
+        let is_read_whole =
+            |step: &&(String, String)| step.0.starts_with("SCAN ") && !NOT_MUCH.contains(&&*step.0);
+        let read_whole: Vec<_> = plans.iter().filter(is_read_whole).collect();
+        assert!(read_whole.is_empty(), "{read_whole:#?}");
     }
 }

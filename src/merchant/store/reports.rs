@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::ids::TransactionId;
 use crate::merchant::ledger::Time;
 use crate::merchant::reconcile::Ours;
+use crate::merchant::store::books::LIVE;
 use crate::merchant::store::sql::{Failed, Row, Sql};
 
 /// Money that must go back, or a payment that needs a person (CONTRACT.md, `merchant refunds|reviews --json`).
@@ -200,18 +201,21 @@ pub struct Glance {
 
 /// A glance; `since` is for what was refused.
 pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
-    const LIVE: &str = "SELECT count(*) FROM sales WHERE status IN ('open', 'paid', 'claimed')";
-    const WAITING: &str = "SELECT min(paid_at) FROM sales s WHERE status IN ('paid', 'claimed') AND NOT EXISTS
-        (SELECT 1 FROM dispositions d WHERE d.transaction_id = s.paid_by AND d.state NOT IN ('waiting', 'refund-due'))";
+    let live = format!(
+        "SELECT count(*), min(paid_at) FILTER (WHERE NOT EXISTS (SELECT 1 FROM dispositions d
+            WHERE d.transaction_id = paid_by AND d.state NOT IN ('waiting', 'refund-due')))
+        FROM sales WHERE {LIVE}"
+    );
     const REFUSED: &str = "SELECT (SELECT count(*) FROM refused WHERE at >= ?1)
         + (SELECT count(*) FROM quarantine WHERE at >= ?1)
         + (SELECT count(*) FROM dispositions
             WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order') AND at >= ?1)";
+    let live = sql.row(&live, &[])?;
     Ok(Glance {
         refunds: sum_of(sql, "refund-due")?,
         reviews: sum_of(sql, "review")?,
-        live: sql.row(LIVE, &[])?.int(0)?,
-        waiting_since: sql.row(WAITING, &[])?.some_int(0)?.map(Time),
+        live: live.int(0)?,
+        waiting_since: live.some_int(1)?.map(Time),
         refused: sql.row(REFUSED, &[since.0.into()])?.int(0)?,
     })
 }

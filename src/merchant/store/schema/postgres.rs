@@ -1,7 +1,7 @@
 //! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
 
 /// Each entry is applied once, in order, and never edited after a release.
-pub const MIGRATIONS: [&str; 4] = [
+pub const MIGRATIONS: [&str; 5] = [
     r#"
 CREATE TABLE payments (
     transaction_id  TEXT COLLATE "C" PRIMARY KEY,
@@ -217,5 +217,11 @@ CREATE TABLE leases (
 
 -- What is owed or open is found without looking through everything that ever was.
 CREATE INDEX dispositions_open ON dispositions (state) WHERE state = 'refund-due' OR state = 'review';
+"#,
+    // What has not ended is found without looking through everything that ever was: a sale that has ended has a time for it.
+    r#"
+ALTER TABLE sales ADD CHECK ((ended_at IS NULL) = (status IN ('open', 'paid', 'claimed')));
+DROP INDEX sales_live;
+CREATE INDEX sales_live ON sales (kiosk) WHERE ended_at IS NULL;
 "#,
 ];

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Each entry is applied once, in order, and never edited after a release.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     r#"
 CREATE TABLE sales (
     sale        TEXT PRIMARY KEY,
@@ -212,6 +212,14 @@ CREATE TABLE leases (
 
 -- What is owed or open is found without looking through everything that ever was.
 CREATE INDEX dispositions_open ON dispositions (state) WHERE state = 'refund-due' OR state = 'review';
+"#,
+    // What has not ended is found without looking through everything that ever was: a sale that has ended has a time for it.
+    r#"
+CREATE TRIGGER sales_end BEFORE UPDATE ON sales
+WHEN (NEW.ended_at IS NULL) <> (NEW.status IN ('open', 'paid', 'claimed'))
+BEGIN SELECT RAISE(ABORT, 'a sale that ends has a time for it'); END;
+DROP INDEX sales_live;
+CREATE INDEX sales_live ON sales (kiosk) WHERE ended_at IS NULL;
 "#,
 ];
 
