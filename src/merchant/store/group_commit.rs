@@ -114,14 +114,17 @@ fn in_savepoint<T>(
     connection: &Connection,
     request: impl FnOnce(&Connection) -> Result<T, Failed>,
 ) -> Result<T, Failed> {
-    let run = |statement: &str| connection.prepare_cached(statement)?.execute([]).map(drop);
-    run("SAVEPOINT request")?;
+    run(connection, "SAVEPOINT request")?;
     let result = request(connection);
     if result.is_err() {
-        run("ROLLBACK TO request")?;
+        run(connection, "ROLLBACK TO request")?;
     }
-    run("RELEASE request")?;
+    run(connection, "RELEASE request")?;
     result
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 /// A server that cannot write must not go on answering: its supervisor is to start another.
@@ -154,7 +157,7 @@ pub fn commit_together(
     jobs: impl IntoIterator<Item = Job>,
 ) -> rusqlite::Result<()> {
     let mut jobs = jobs.into_iter().take(GROUP);
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+    if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
         // Somebody else holds the database: nothing was begun, so nothing is in doubt. Any other error is no reason to
         // go on.
         let held = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
@@ -173,7 +176,7 @@ pub fn commit_together(
     if planted::has(Bug::AnswerBeforeCommit) {
         answers.drain(..).for_each(|answer| answer());
     }
-    connection.execute_batch("COMMIT")?;
+    run(connection, "COMMIT")?;
     answers.into_iter().for_each(|answer| answer());
     Ok(())
 }
