@@ -128,41 +128,58 @@ name!(
     |text| Text::new(text, |b| b.is_ascii_graphic())
 );
 
-/// Sets the version (4) and variant bits of a random UUID, so that the number is one to other software as well.
-fn uuid_v4(random: u128) -> Text<32> {
-    let uuid = random & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62);
+/// A number as 32 hex digits.
+fn hex(number: u128) -> Text<32> {
     let mut bytes = [0; 32];
     for (place, byte) in bytes.iter_mut().enumerate() {
-        let nibble = (uuid >> (4 * (31 - place))) as usize & 0xf;
+        let nibble = (number >> (4 * (31 - place))) as usize & 0xf;
         *byte = b"0123456789abcdef"[nibble];
     }
     Text { bytes, len: 32 }
 }
 
-impl OrderNo {
-    /// A new number: the random UUID (v4) of these random bits.
-    pub fn from_random(random: u128) -> OrderNo {
-        OrderNo(uuid_v4(random))
-    }
+/// The number whose [`hex`] this is.
+fn number(text: &Text<32>) -> Option<u128> {
+    text.bytes.iter().try_fold(0, |number, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(digit))
+    })
+}
 
+/// Names that a kiosk makes.
+macro_rules! made_here {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// A new one: the random UUID (version 4 and its variant are set) of these random bits.
+            pub fn from_random(random: u128) -> $name {
+                let uuid = random & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62);
+                $name(hex(uuid))
+            }
+
+            /// The one whose 32 hex digits are this number.
+            pub fn from_number(number: u128) -> $name {
+                $name(hex(number))
+            }
+
+            /// The number whose 32 hex digits it is, if it is one.
+            pub fn number(&self) -> Option<u128> {
+                number(&self.0)
+            }
+        }
+    )*};
+}
+
+made_here!(OrderNo SaleId ClaimId);
+
+impl OrderNo {
     /// The last four characters, for a person to read out.
     pub fn last_four(&self) -> &str {
         let text = self.as_str();
         &text[text.len().saturating_sub(4)..]
-    }
-}
-
-impl SaleId {
-    /// A new sale: the random UUID (v4) of these random bits.
-    pub fn from_random(random: u128) -> SaleId {
-        SaleId(uuid_v4(random))
-    }
-}
-
-impl ClaimId {
-    /// A new claim: the random UUID (v4) of these random bits.
-    pub fn from_random(random: u128) -> ClaimId {
-        ClaimId(uuid_v4(random))
     }
 }
 
@@ -181,6 +198,18 @@ mod tests {
             "ffffffffffff4fffbfffffffffffffff"
         );
         assert_eq!(OrderNo::from_random(0x1234).last_four(), "1234");
+    }
+
+    #[test]
+    fn our_names_are_numbers_in_hex() {
+        let name = "0123456789abcdef0000000000000001";
+        let number = 0x0123_4567_89ab_cdef_0000_0000_0000_0001;
+        assert_eq!(SaleId::from_number(number).as_str(), name);
+        assert_eq!(OrderNo::from_number(number).number(), Some(number));
+        for foreign in ["1", "0123456789ABCDEF0000000000000001"] {
+            let foreign = OrderNo::new(foreign).expect("a number");
+            assert_eq!(foreign.number(), None, "{foreign}");
+        }
     }
 
     #[test]

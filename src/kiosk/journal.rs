@@ -9,6 +9,7 @@
 mod segment;
 mod storage;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -95,17 +96,16 @@ fn live(mut records: Vec<Record>) -> Vec<Record> {
     if planted::has(Bug::JournalNotRead) {
         return Vec::new();
     }
-    let is_settled = |at: usize| {
-        let later = &records[at..];
-        let settles = |record: &&Record| record.fact == Fact::Settled;
-        later
-            .iter()
-            .filter(settles)
-            .any(|settled| settled.sale == records[at].sale)
-    };
-    let settled: Vec<bool> = (0..records.len()).map(is_settled).collect();
-    let mut settled = settled.into_iter();
-    records.retain(|_| !settled.next().unwrap_or(true));
+    // Settled is what has such a record behind it.
+    let mut settled = BTreeSet::new();
+    records.reverse();
+    records.retain(|record| {
+        if record.fact == Fact::Settled {
+            settled.insert(record.sale);
+        }
+        !settled.contains(&record.sale)
+    });
+    records.reverse();
     records
 }
 

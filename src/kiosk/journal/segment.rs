@@ -16,7 +16,7 @@ use std::io;
 
 use md5::{Digest, Md5};
 
-use crate::ids::SaleId;
+use crate::ids::{ClaimId, OrderNo, SaleId};
 use crate::kiosk::machine::effect::{Fact, Record};
 use crate::money::Fen;
 use crate::planted::{self, Bug};
@@ -111,28 +111,25 @@ impl Segment {
     /// Reads a segment: its records, and where it goes on.
     pub fn replay(content: &[u8]) -> Result<(Segment, Vec<Record>), Damaged> {
         let damaged = |record| Damaged { record };
-        let whole = content.chunks_exact(RECORD_SIZE);
         if content.len() != SLOTS * RECORD_SIZE {
             return Err(damaged(0));
         }
-        let slots: Vec<&Slot> = whole.filter_map(|slot| slot.try_into().ok()).collect();
-        let Some((first, slots)) = slots.split_first() else {
-            return Err(damaged(0));
-        };
+        let slots = content.chunks_exact(RECORD_SIZE);
+        let mut slots = slots.filter_map(|slot| <&Slot>::try_from(slot).ok());
+        let first = slots.next().ok_or(damaged(0))?;
         let sequence = u64::from_le_bytes(part(first, 32));
         let mut segment = Segment::new(sequence);
         if first[..48] != header(sequence)[..48] || first[48..] != segment.chain {
             return Err(damaged(0));
         }
         let mut records = Vec::new();
-        for (place, slot) in slots.iter().enumerate() {
-            let is_free = |slot: &&Slot| slot.iter().all(|byte| *byte == 0);
+        while let Some(slot) = slots.next() {
             match segment.read(slot) {
                 Some(record) => records.push(record),
                 // Free, or torn by the power cut: then nothing was written behind it.
-                None if slots[place + 1..].iter().all(is_free) => break,
+                None if slots.all(is_free) => break,
                 None if planted::has(Bug::DamageSkipped) => break,
-                None => return Err(damaged(place + 1)),
+                None => return Err(damaged(segment.next_slot)),
             }
         }
         Ok((segment, records))
@@ -150,6 +147,11 @@ impl Segment {
         self.next_slot += 1;
         Some(record)
     }
+}
+
+/// Whether nothing was ever written here.
+fn is_free(slot: &Slot) -> bool {
+    slot.iter().fold(0, |any, byte| any | byte) == 0
 }
 
 fn header(sequence: u64) -> Slot {
@@ -176,8 +178,8 @@ fn part<const N: usize>(slot: &Slot, at: usize) -> [u8; N] {
 fn encode(sequence: u64, record: &Record) -> io::Result<Slot> {
     let (kind, outcome, amount, id) = match &record.fact {
         Fact::Sale(total) => (1, 0, total.get(), None),
-        Fact::Order(order) => (2, 0, 0, Some(order.as_str())),
-        Fact::Claim(claim) => (3, 0, 0, Some(claim.as_str())),
+        Fact::Order(order) => (2, 0, 0, Some(ours(order.number(), order.as_str())?)),
+        Fact::Claim(claim) => (3, 0, 0, Some(ours(claim.number(), claim.as_str())?)),
         Fact::Start => (4, 0, 0, None),
         Fact::Done(outcome) => {
             let place = OUTCOMES.iter().position(|known| known == outcome);
@@ -191,34 +193,31 @@ fn encode(sequence: u64, record: &Record) -> io::Result<Slot> {
     slot[8] = kind;
     slot[9] = outcome;
     slot[12..16].copy_from_slice(&amount.to_le_bytes());
-    slot[16..32].copy_from_slice(&number(record.sale.as_str())?);
+    let sale = ours(record.sale.number(), record.sale.as_str())?;
+    slot[16..32].copy_from_slice(&sale.to_le_bytes());
     if let Some(id) = id {
-        slot[32..48].copy_from_slice(&number(id)?);
+        slot[32..48].copy_from_slice(&id.to_le_bytes());
     }
     Ok(slot)
 }
 
 /// Our own names are 32 hex digits, all of them.
-fn number(name: &str) -> io::Result<[u8; 16]> {
-    let number = u128::from_str_radix(name, 16)
-        .ok()
-        .filter(|_| name.len() == 32);
-    let foreign = || io::Error::other(format!("{name} is no name of this kiosk's making"));
-    Ok(number.ok_or_else(foreign)?.to_le_bytes())
+fn ours(number: Option<u128>, name: &str) -> io::Result<u128> {
+    number.ok_or_else(|| io::Error::other(format!("{name} is no name of this kiosk's making")))
 }
 
 fn decode(slot: &Slot) -> Option<Record> {
-    let name = |at| format!("{:032x}", u128::from_le_bytes(part(slot, at)));
+    let number = |at| u128::from_le_bytes(part(slot, at));
     let fact = match slot[8] {
         1 => Fact::Sale(Fen::new(u32::from_le_bytes(part(slot, 12)))?),
-        2 => Fact::Order(name(32).parse().ok()?),
-        3 => Fact::Claim(name(32).parse().ok()?),
+        2 => Fact::Order(OrderNo::from_number(number(32))),
+        3 => Fact::Claim(ClaimId::from_number(number(32))),
         4 => Fact::Start,
         5 => Fact::Done(*OUTCOMES.get(usize::from(slot[9]).checked_sub(1)?)?),
         6 => Fact::Closing,
         7 => Fact::Settled,
         _ => return None,
     };
-    let sale: SaleId = name(16).parse().ok()?;
+    let sale = SaleId::from_number(number(16));
     Some(Record { sale, fact })
 }
