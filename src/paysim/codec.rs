@@ -4,7 +4,6 @@
 //! agrees with itself proves nothing.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use md5::{Digest, Md5};
 
@@ -16,28 +15,36 @@ const DAY_SECONDS: u64 = 24 * 3600;
 
 /// The signature over all fields but `sign` and the empty ones: upper-case hex of an MD5.
 pub fn sign(fields: &Fields, key: &str) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(1024);
     for (name, value) in fields {
         if *name != "sign" && !value.is_empty() {
-            text.push_str(&format!("{name}={value}&"));
+            for part in [name, "=", value, "&"] {
+                text.push_str(part);
+            }
         }
     }
     text.push_str("key=");
     text.push_str(key);
     let digest = Md5::digest(text.as_bytes());
-    digest.iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02X}").expect("a String takes every text");
-        hex
-    })
+    format!("{:032X}", u128::from_be_bytes(digest.into()))
 }
 
 /// The fields as an XML message, each value in CDATA.
 pub fn write_xml(fields: &Fields) -> String {
-    let mut xml = String::from("<xml>");
+    let mut xml = String::with_capacity(2048);
+    xml.push_str("<xml>");
     for (name, value) in fields {
-        // A CDATA section cannot hold its own end: the value goes on in a second one.
-        let value = value.replace("]]>", "]]]]><![CDATA[>");
-        xml.push_str(&format!("<{name}><![CDATA[{value}]]></{name}>"));
+        for part in ["<", name, "><![CDATA["] {
+            xml.push_str(part);
+        }
+        match value.contains(']') {
+            // A CDATA section cannot hold its own end: the value goes on in a second one.
+            true => xml.push_str(&value.replace("]]>", "]]]]><![CDATA[>")),
+            false => xml.push_str(value),
+        }
+        for part in ["]]></", name, ">"] {
+            xml.push_str(part);
+        }
     }
     xml.push_str("</xml>");
     xml

@@ -27,13 +27,12 @@ pub struct Payment<'a> {
 impl Payment<'_> {
     /// The platform's own number of this payment: merchant, day, serial; 32 letters and digits at most.
     pub fn transaction_id(&self) -> String {
-        let width = 32 - 8 - self.mch_id.len().min(15);
-        format!(
-            "{}{}{}",
-            self.mch_id,
-            self.day(),
-            digits(self.serial, width)
-        )
+        self.transaction_id_of(day(&codec::beijing_time(self.at.0)))
+    }
+
+    fn transaction_id_of(&self, day: &str) -> String {
+        let width = 32 - day.len() - self.mch_id.len().min(15);
+        [self.mch_id, day, &digits(self.serial, width)].concat()
     }
 
     /// The signed message; with `bad_sign` its signature is wrong.
@@ -50,6 +49,7 @@ impl Payment<'_> {
     }
 
     fn fields(&self) -> Fields {
+        let time = codec::beijing_time(self.at.0);
         let alipay = self.trade_type.starts_with("pay.alipay");
         let (bank, payer) = if alipay {
             ("ALIPAYACCOUNT", format!("2088{}", digits(self.serial, 12)))
@@ -68,16 +68,16 @@ impl Payment<'_> {
             ("trade_type", self.trade_type.to_owned()),
             ("is_subscribe", "N".to_owned()),
             ("pay_result", self.pay_result.to_owned()),
-            ("transaction_id", self.transaction_id()),
+            ("transaction_id", self.transaction_id_of(day(&time))),
             (
                 "out_transaction_id",
-                format!("4200{}{}", self.day(), digits(self.serial, 16)),
+                ["4200", day(&time), &digits(self.serial, 16)].concat(),
             ),
             ("out_trade_no", self.order_no.to_owned()),
             ("total_fee", self.total_fee.to_string()),
             ("fee_type", "CNY".to_owned()),
             ("bank_type", bank.to_owned()),
-            ("time_end", codec::beijing_time(self.at.0)),
+            ("time_end", time),
         ]);
         if self.pay_result != "0" {
             fields.insert("pay_info", "支付失败".to_owned());
@@ -89,16 +89,19 @@ impl Payment<'_> {
         }
         fields
     }
+}
 
-    fn day(&self) -> String {
-        codec::beijing_time(self.at.0)[..8].to_owned()
-    }
+/// The day of a time as the platform writes it.
+fn day(time: &str) -> &str {
+    &time[..8]
 }
 
 /// The last `width` decimal digits of a number, with leading zeros.
 fn digits(number: u64, width: usize) -> String {
-    let text = format!("{number:0width$}");
-    text[text.len() - width..].to_owned()
+    let last = 10_u64
+        .checked_pow(width as u32)
+        .map_or(number, |all| number % all);
+    format!("{last:0width$}")
 }
 
 #[cfg(test)]
