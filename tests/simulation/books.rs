@@ -152,6 +152,8 @@ pub trait Store {
 
     /// Whether any sale has not ended: only then time changes anything.
     fn is_live(&mut self) -> bool;
+    /// Whether a sweep would change anything.
+    fn is_overdue(&mut self, now: u64) -> bool;
 
     /// Steps of input and output so far.
     fn steps(&self) -> u64;

@@ -66,7 +66,7 @@ impl World {
             };
             self.purchase(purchase);
         }
-        if self.fails(200) {
+        if self.faults.restored > 0 && self.fails(200) {
             self.disk.is_copied();
         }
         if self.fails(self.faults.restart) {

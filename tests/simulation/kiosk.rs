@@ -180,12 +180,12 @@ impl Hardware {
             match fate {
                 Fate::Lost => None,
                 Fate::Straggles(late) => {
-                    world.after(late, Happening::Request(question));
+                    world.after(late, Happening::Request(Box::new(question)));
                     None
                 }
                 _ => {
                     if let Fate::Doubled(later) = fate {
-                        world.after(later + 1, Happening::Request(question.clone()));
+                        world.after(later + 1, Happening::Request(Box::new(question.clone())));
                     }
                     world.note("asks", message as u64);
                     let answer = world.merchant_answers(&question);

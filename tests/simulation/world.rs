@@ -55,7 +55,7 @@ pub enum Happening {
         attempt: usize,
     },
     /// A request that straggled.
-    Request(Question),
+    Request(Box<Question>),
     /// A second kiosk of our name claims the sale that is being sold.
     Rival,
     /// Somebody stops the kiosk and starts it again.
@@ -310,7 +310,7 @@ impl World {
             Happening::Notifies { told, attempt } => self.notifies(told, attempt),
             Happening::Request(question) => {
                 self.note("straggler", 0);
-                self.oracle.has_straggled |= matches!(question, Question::Register(..));
+                self.oracle.has_straggled |= matches!(*question, Question::Register(..));
                 self.merchant_answers(&question);
             }
             Happening::Rival => self.rival(),
@@ -318,7 +318,10 @@ impl World {
             Happening::Sweep => {
                 self.sweep_is_due = false;
                 if self.merchant_is_up && self.store.is_live() {
-                    self.commits(&[Question::Sweep]);
+                    // As the server does: almost always there is nothing to do, and that costs no commit.
+                    if self.store.is_overdue(self.now) {
+                        self.commits(&[Question::Sweep]);
+                    }
                     self.sweeps();
                 }
             }

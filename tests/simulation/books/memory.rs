@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use selpay_kiosk::ids::{KioskName, OrderNo, SaleId, TransactionId};
 use selpay_kiosk::merchant::ledger::{Booked, Change, Disposition, Gap, Sale, Time};
-use selpay_kiosk::merchant::store::requests::Books;
+use selpay_kiosk::merchant::store::requests::{self, Books};
 use selpay_kiosk::merchant::store::sql::Failed;
 use selpay_kiosk::sale::SaleStatus;
 
-use super::{Died, Held, Question, Reply, Stands, Store};
+use super::{CLAIM_TIME, Died, Held, Question, Reply, Stands, Store};
 use crate::dice::Dice;
 use crate::story::Torn;
 
@@ -254,6 +254,12 @@ impl Store for MemoryStore {
 
     fn is_live(&mut self) -> bool {
         !self.books.live.is_empty()
+    }
+
+    fn is_overdue(&mut self, now: u64) -> bool {
+        self.books.now = now as i64;
+        let overdue = requests::overdue(&self.books, CLAIM_TIME);
+        !overdue.expect("memory refuses nothing").is_empty()
     }
 
     fn steps(&self) -> u64 {

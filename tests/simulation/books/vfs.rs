@@ -157,10 +157,12 @@ impl File {
     }
 
     fn apply(&mut self, at: usize, new: &[u8]) {
-        if self.content.len() < at + new.len() {
-            self.content.resize(at + new.len(), 0);
+        if self.content.len() < at {
+            self.content.resize(at, 0);
         }
-        self.content[at..at + new.len()].copy_from_slice(new);
+        let over = new.len().min(self.content.len() - at);
+        self.content[at..at + over].copy_from_slice(&new[..over]);
+        self.content.extend_from_slice(&new[over..]);
     }
 
     fn cut(&mut self, at: usize) {
