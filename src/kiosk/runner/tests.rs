@@ -9,12 +9,13 @@ use std::rc::Rc;
 use embedded_hal::digital::{ErrorType, OutputPin};
 
 use super::*;
-use crate::ids::{ClaimId, OrderNo, ScanUrl};
+use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
 use crate::kiosk::board::pulse::{Count, PulseDispenser, Shape};
 use crate::kiosk::machine::Settings;
 use crate::kiosk::machine::effect::Record;
 use crate::kiosk::machine::event::{NoReply, NotAdded, Unsettled};
-use crate::kiosk::ports::Idle;
+use crate::kiosk::machine::screen::Language;
+use crate::kiosk::ports::{Idle, Motion, Pressed, Progress, Socket};
 use crate::money::Fen;
 use crate::sale::SaleStatus;
 
