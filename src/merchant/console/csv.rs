@@ -93,7 +93,8 @@ pub fn bills(bills: &[(i64, Bill)]) -> Vec<u8> {
         for Tally { count, total } in summary.tallies() {
             row.extend([count.to_string(), yuan(total as i64)]);
         }
-        row.extend([summary.awaited, summary.doubted].map(|count| count.to_string()));
+        let became = [summary.awaited, summary.doubted, summary.refunds];
+        row.extend(became.map(|count| count.to_string()));
         row
     });
     let head = [
@@ -112,6 +113,7 @@ pub fn bills(bills: &[(i64, Bill)]) -> Vec<u8> {
         "told twice yuan",
         "wait",
         "in review",
+        "refunds due",
     ];
     file(&head, rows)
 }
