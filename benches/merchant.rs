@@ -22,7 +22,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use selpay_kiosk::ids::{KioskName, SaleId};
+use selpay_kiosk::merchant::ledger::{Change, Time};
 use selpay_kiosk::merchant::notify;
+use selpay_kiosk::merchant::store::books::SqlBooks;
+use selpay_kiosk::merchant::store::requests::{self, Books};
+use selpay_kiosk::merchant::store::sqlite::open_to_write;
+use selpay_kiosk::money::Fen;
+use selpay_kiosk::sale::SaleStatus;
 use selpay_kiosk::selpay::sign::SignKey;
 use shop::{MCH_ID, Program, SIGN_KEY, Shop, paid, signed};
 use tempfile::TempDir;
@@ -44,10 +51,11 @@ fn main() {
         }
     }
     println!("| what | | | beside |\n| --- | --- | --- | --- |");
-    let parts: [(&str, fn()); 4] = [
+    let parts: [(&str, fn()); 5] = [
         ("judge", judge),
         ("notifications", notifications),
         ("instructions", instructions),
+        ("history", history),
         ("fleet", fleets),
     ];
     for (name, part) in parts {
@@ -295,6 +303,46 @@ fn instructions() {
             "| the whole of it: HTTP, verify, book, commit, answer | {each} instructions | | one at a time |"
         );
     }
+}
+
+/// What the server does every few seconds must not grow with all that it has ever sold.
+fn history() {
+    const FEW: u32 = 1_000;
+    const MANY: u32 = 300_000;
+    let look = |sales: u32| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let sql = open_to_write(&dir.path().join("books.db")).expect("begun");
+        let now = Time(1_790_000_000_000);
+        let mut books = SqlBooks { sql: &sql, now };
+        sql.execute_batch("BEGIN").expect("begun");
+        for serial in 0..sales {
+            let sale = SaleId::from_random(serial.into());
+            let begins = Change::NewSale {
+                sale,
+                kiosk: KioskName::new("kiosk-1").expect("a name"),
+                total: Fen::new(350).expect("an amount"),
+            };
+            let ends = Change::Status {
+                sale,
+                from: SaleStatus::Open,
+                to: SaleStatus::Closed,
+            };
+            books.make(&[begins, ends], &[]).expect("made");
+        }
+        sql.execute_batch("COMMIT").expect("on the disk");
+        let looks = (0..1_000).map(|_| {
+            let began = Instant::now();
+            let overdue = requests::overdue(&books, Duration::from_secs(120)).expect("read");
+            assert!(overdue.is_empty());
+            began.elapsed()
+        });
+        Times::of(looks).part(0.5) * 1000.0
+    };
+    let (few, many) = (look(FEW), look(MANY));
+    println!(
+        "| look for what is overdue among {MANY} sales | {many:.1} µs | | {:.1} × among {FEW} |",
+        many / few
+    );
 }
 
 fn fleets() {
