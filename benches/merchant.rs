@@ -305,7 +305,7 @@ fn instructions() {
     }
 }
 
-/// What the server does every few seconds must not grow with all that it has ever sold.
+/// What the server does every second must not grow with all that it has ever sold.
 fn history() {
     const FEW: u32 = 1_000;
     const MANY: u32 = 300_000;
@@ -322,7 +322,7 @@ fn history() {
                 kiosk: KioskName::new("kiosk-1").expect("a name"),
                 total: Fen::new(350).expect("an amount"),
             };
-            let ends = Change::Status {
+            let ends = Change::Ended {
                 sale,
                 from: SaleStatus::Open,
                 to: SaleStatus::Closed,

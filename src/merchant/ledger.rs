@@ -202,8 +202,8 @@ pub enum Change {
         /// The claim.
         claim: ClaimId,
     },
-    /// A sale ends, or comes nearer to it.
-    Status {
+    /// A sale ends.
+    Ended {
         /// The sale.
         sale: SaleId,
         /// Where it stood: if it does not any more, the whole decision is void.
@@ -428,7 +428,7 @@ pub fn close(sale: &Sale, now: Time, claim_time: Duration) -> Decision<Result<()
     }
     match sale.status {
         SaleStatus::Open => Decision {
-            changes: vec![Change::Status {
+            changes: vec![Change::Ended {
                 sale: sale.id,
                 from: SaleStatus::Open,
                 to: SaleStatus::Closed,
@@ -450,7 +450,7 @@ pub fn outcome(sale: &Sale, claim: ClaimId, outcome: Outcome) -> Decision<Result
     if !is_claimant || sale.status != SaleStatus::Claimed {
         return Decision::nothing(Err(sale.status));
     }
-    let mut changes = vec![Change::Status {
+    let mut changes = vec![Change::Ended {
         sale: sale.id,
         from: SaleStatus::Claimed,
         to: outcome.status(),
@@ -483,7 +483,7 @@ pub fn expire(sale: &Sale, now: Time, claim_time: Duration) -> Option<Vec<Change
         return None;
     }
     Some(vec![
-        Change::Status {
+        Change::Ended {
             sale: sale.id,
             from: SaleStatus::Paid,
             to: SaleStatus::Expired,
@@ -521,7 +521,7 @@ pub fn put_back(sale: &Sale) -> Vec<Change> {
     };
     match (sale.status, sale.disposition) {
         (SaleStatus::Paid, _) => vec![
-            Change::Status {
+            Change::Ended {
                 sale: sale.id,
                 from: SaleStatus::Paid,
                 to: SaleStatus::Expired,

@@ -98,7 +98,7 @@ fn disposed(to: Disposition) -> Change {
 }
 
 fn moved(from: SaleStatus, to: SaleStatus) -> Change {
-    Change::Status {
+    Change::Ended {
         sale: SaleId::from_random(1),
         from,
         to,

@@ -113,11 +113,9 @@ impl MemoryBooks {
                 sale.claim = Some((*claim, now));
                 Ok(())
             }
-            Change::Status { sale, from, to } => {
+            Change::Ended { sale, from, to } => {
                 self.standing(*sale, *from)?.status = *to;
-                if !is_live(*to) {
-                    self.live.retain(|live| live != sale);
-                }
+                self.live.retain(|live| live != sale);
                 Ok(())
             }
         }
@@ -127,11 +125,6 @@ impl MemoryBooks {
         let live = self.live.iter().filter_map(|sale| self.sales.get(sale));
         live.filter(|sale| wanted(sale)).cloned().collect()
     }
-}
-
-fn is_live(status: SaleStatus) -> bool {
-    use SaleStatus::{Claimed, Open, Paid};
-    matches!(status, Open | Paid | Claimed)
 }
 
 impl Books for MemoryBooks {

@@ -215,6 +215,9 @@ CREATE INDEX dispositions_open ON dispositions (state) WHERE state = 'refund-due
 "#,
     // What has not ended is found without looking through everything that ever was: a sale that has ended has a time for it.
     r#"
+DROP TRIGGER sales_begin_open;
+CREATE TRIGGER sales_begin_open BEFORE INSERT ON sales WHEN NEW.status <> 'open' OR NEW.ended_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a sale begins open'); END;
 CREATE TRIGGER sales_end BEFORE UPDATE ON sales
 WHEN (NEW.ended_at IS NULL) <> (NEW.status IN ('open', 'paid', 'claimed'))
 BEGIN SELECT RAISE(ABORT, 'a sale that ends has a time for it'); END;
