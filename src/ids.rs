@@ -139,7 +139,7 @@ fn hex(number: u128) -> Text<32> {
 }
 
 /// The number whose [`hex`] this is.
-fn number(text: &Text<32>) -> Option<u128> {
+fn as_u128(text: &Text<32>) -> Option<u128> {
     text.bytes.iter().try_fold(0, |number, byte| {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
@@ -161,13 +161,13 @@ macro_rules! made_here {
             }
 
             /// The one whose 32 hex digits are this number.
-            pub fn from_number(number: u128) -> $name {
+            pub fn from_u128(number: u128) -> $name {
                 $name(hex(number))
             }
 
             /// The number whose 32 hex digits it is, if it is one.
-            pub fn number(&self) -> Option<u128> {
-                number(&self.0)
+            pub fn as_u128(&self) -> Option<u128> {
+                as_u128(&self.0)
             }
         }
     )*};
@@ -204,11 +204,11 @@ mod tests {
     fn our_names_are_numbers_in_hex() {
         let name = "0123456789abcdef0000000000000001";
         let number = 0x0123_4567_89ab_cdef_0000_0000_0000_0001;
-        assert_eq!(SaleId::from_number(number).as_str(), name);
-        assert_eq!(OrderNo::from_number(number).number(), Some(number));
+        assert_eq!(SaleId::from_u128(number).as_str(), name);
+        assert_eq!(OrderNo::from_u128(number).as_u128(), Some(number));
         for foreign in ["1", "0123456789ABCDEF0000000000000001"] {
             let foreign = OrderNo::new(foreign).expect("a number");
-            assert_eq!(foreign.number(), None, "{foreign}");
+            assert_eq!(foreign.as_u128(), None, "{foreign}");
         }
     }
 

@@ -126,7 +126,7 @@ impl Segment {
         while let Some(slot) = slots.next() {
             match segment.read(slot) {
                 Some(record) => records.push(record),
-                // Free, or torn by the power cut: then nothing was written behind it.
+                // Free, or torn by the power cut: then nothing was written behind it. (It looks through the rest of the slots.)
                 None if slots.all(is_free) => break,
                 None if planted::has(Bug::DamageSkipped) => break,
                 None => return Err(damaged(segment.next_slot)),
@@ -178,8 +178,8 @@ fn part<const N: usize>(slot: &Slot, at: usize) -> [u8; N] {
 fn encode(sequence: u64, record: &Record) -> io::Result<Slot> {
     let (kind, outcome, amount, id) = match &record.fact {
         Fact::Sale(total) => (1, 0, total.get(), None),
-        Fact::Order(order) => (2, 0, 0, Some(ours(order.number(), order.as_str())?)),
-        Fact::Claim(claim) => (3, 0, 0, Some(ours(claim.number(), claim.as_str())?)),
+        Fact::Order(order) => (2, 0, 0, Some(ours(order.as_u128(), order.as_str())?)),
+        Fact::Claim(claim) => (3, 0, 0, Some(ours(claim.as_u128(), claim.as_str())?)),
         Fact::Start => (4, 0, 0, None),
         Fact::Done(outcome) => {
             let place = OUTCOMES.iter().position(|known| known == outcome);
@@ -193,7 +193,7 @@ fn encode(sequence: u64, record: &Record) -> io::Result<Slot> {
     slot[8] = kind;
     slot[9] = outcome;
     slot[12..16].copy_from_slice(&amount.to_le_bytes());
-    let sale = ours(record.sale.number(), record.sale.as_str())?;
+    let sale = ours(record.sale.as_u128(), record.sale.as_str())?;
     slot[16..32].copy_from_slice(&sale.to_le_bytes());
     if let Some(id) = id {
         slot[32..48].copy_from_slice(&id.to_le_bytes());
@@ -210,14 +210,14 @@ fn decode(slot: &Slot) -> Option<Record> {
     let number = |at| u128::from_le_bytes(part(slot, at));
     let fact = match slot[8] {
         1 => Fact::Sale(Fen::new(u32::from_le_bytes(part(slot, 12)))?),
-        2 => Fact::Order(OrderNo::from_number(number(32))),
-        3 => Fact::Claim(ClaimId::from_number(number(32))),
+        2 => Fact::Order(OrderNo::from_u128(number(32))),
+        3 => Fact::Claim(ClaimId::from_u128(number(32))),
         4 => Fact::Start,
         5 => Fact::Done(*OUTCOMES.get(usize::from(slot[9]).checked_sub(1)?)?),
         6 => Fact::Closing,
         7 => Fact::Settled,
         _ => return None,
     };
-    let sale = SaleId::from_number(number(16));
+    let sale = SaleId::from_u128(number(16));
     Some(Record { sale, fact })
 }
