@@ -26,7 +26,8 @@ pub struct Oracle {
     /// Since when the payment waits whose sale is being claimed for the first time.
     deadline_of: Option<u64>,
     granted: BTreeMap<SaleId, ClaimId>,
-    closed: BTreeSet<SaleId>,
+    /// Every sale whose end was answered for, and the end.
+    ended: BTreeMap<SaleId, SaleStatus>,
     registered: BTreeMap<OrderNo, SaleId>,
     /// Every number that the kiosk has begun to register, and the sale it is for.
     placed: BTreeMap<OrderNo, SaleId>,
@@ -104,13 +105,21 @@ impl Oracle {
                 }
             }
             (Question::Close(sale), Reply::Sale(Some(Ok(())))) => {
-                self.closed.insert(*sale);
+                self.ended.insert(*sale, SaleStatus::Closed);
                 let status = store.sale(*sale).map(|held| held.status);
                 let is_closed = status == Some(SaleStatus::Closed);
                 assert!(
                     is_closed,
                     "G5: told that {sale} is closed, it is {status:?}"
                 );
+            }
+            (Question::Report(sale, report), Reply::Sale(Some(Ok(())))) => {
+                let end = match report.outcome {
+                    Outcome::Dispensed => SaleStatus::Dispensed,
+                    Outcome::NotDispensed => SaleStatus::NotDispensed,
+                    Outcome::Unknown => SaleStatus::Unknown,
+                };
+                self.ended.insert(*sale, end);
             }
             _ => {}
         }
@@ -302,17 +311,25 @@ impl Oracle {
                 "M1: {transaction} was answered success and is gone"
             );
         }
-        for (sale, claim) in &self.granted {
-            let held = store.sale(*sale).expect("G2: a granted sale is gone");
-            assert_eq!(
-                held.claim,
-                Some(*claim),
-                "G2: a granted claim of {sale} is gone"
-            );
+        let sales: BTreeMap<SaleId, Held> = store.sales().into_iter().collect();
+        for (order, sale) in &self.registered {
+            let is_known = sales
+                .get(sale)
+                .is_some_and(|held| held.orders.contains(order));
+            assert!(is_known, "{order} was registered, and is gone");
         }
-        for sale in &self.closed {
-            let status = store.sale(*sale).map(|held| held.status);
-            assert_eq!(status, Some(SaleStatus::Closed), "{sale} was closed");
+        for (sale, claim) in &self.granted {
+            let is_known = sales
+                .get(sale)
+                .is_some_and(|held| held.claim == Some(*claim));
+            assert!(is_known, "G2: a granted claim of {sale} is gone");
+        }
+        for (sale, end) in &self.ended {
+            let status = sales.get(sale).map(|held| held.status);
+            assert!(
+                status == Some(*end),
+                "{sale} was answered to be {end:?}, which is gone: it is {status:?}"
+            );
         }
     }
 

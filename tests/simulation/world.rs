@@ -431,6 +431,8 @@ impl World {
     fn merchant_dies(&mut self) {
         self.note("the merchant's power goes", self.store.steps());
         self.merchant_is_up = false;
+        // Nor does it put anything in order any more.
+        self.store.cut_at(Some(self.store.steps() + 1));
         self.merchant_cuts += 1;
         let off = self.dice.within(2_000, 60_000);
         self.after(off, Happening::MerchantStarts);

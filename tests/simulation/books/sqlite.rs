@@ -143,7 +143,7 @@ impl Store for SqliteStore {
     }
 
     fn restart(&mut self, torn: Torn, dice: &mut Dice) {
-        self.connection = None;
+        (self.connection, self.live) = (None, None);
         vfs::restart(torn, dice);
         self.connection = Some(open().expect("no power cut may damage the books"));
     }
