@@ -4,10 +4,13 @@
 mod cluster;
 #[path = "support/shop.rs"]
 mod shop;
+#[path = "support/tls.rs"]
+mod tls;
 #[path = "support/visitor.rs"]
 mod visitor;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -58,6 +61,46 @@ fn a_long_poll_on_one_server_wakes_when_the_other_commits() {
     let told = books.read(|sql| story::story(sql, &found[0].0));
     assert!(told.expect("it understands").is_some());
     shop.the_books_balance();
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn the_way_to_the_database_is_secret_and_leads_nowhere_else() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (ca, another) = (dir.path().join("ca.pem"), dir.path().join("another.pem"));
+    let certificate = tls::Certificate {
+        names: &["localhost"],
+        years: (2020, 2100),
+    };
+    tls::issue(&certificate, &another);
+    let (leaf, key) = tls::issue(&certificate, &ca);
+    let cluster = Cluster::start_with_tls(&leaf.pem(), &key.serialize_pem());
+    let url = |host: &str, options: &str| {
+        let port = cluster.port;
+        format!("postgres://merchant@{host}:{port}/postgres{options}")
+    };
+    let trusting = |ca: &Path| format!("?sslmode=verify-full&sslrootcert={}", ca.display());
+    let is_encrypted = |url: String| {
+        let mut books = Beside::to_read(&Address::Postgres(url)).map_err(|e| e.to_string())?;
+        let asked = "SELECT count(*) FROM pg_stat_ssl WHERE ssl AND pid = pg_backend_pid()";
+        let told = books.read(|sql| sql.row(asked, &[])?.int(0));
+        Ok::<_, String>(told.expect("a row") == 1)
+    };
+    assert_eq!(is_encrypted(url("localhost", &trusting(&ca))), Ok(true));
+    assert_eq!(is_encrypted(url("localhost", "")), Ok(false));
+    let refused = |url: String| is_encrypted(url).expect_err("refused");
+    let told = refused(url("localhost", &trusting(&another)));
+    assert!(told.contains("invalid peer certificate"), "{told}");
+    let told = refused(url("127.0.0.1", &trusting(&ca)));
+    assert!(told.contains("not valid for name"), "{told}");
+    // No browser trusts the authority of a test.
+    let told = refused(url("localhost", "?sslmode=require"));
+    assert!(told.contains("UnknownIssuer"), "{told}");
+    // A whole shop on it.
+    let shop = Shop::open_on(&url("localhost", &trusting(&ca)), "");
+    let (_, order) = shop.sale(1);
+    let body = signed(paid(order.as_str(), "T1", "350"));
+    assert_eq!(shop.notify(body), (200, "success".to_owned()));
 }
 
 #[test]

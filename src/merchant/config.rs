@@ -1,7 +1,6 @@
 //! `merchant.toml`: read, checked field by field, then complete.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use crate::merchant::alarms;
 use crate::merchant::keys::{Keys, Scope};
 use crate::merchant::password::Password;
 use crate::merchant::store::Address;
+use crate::merchant::store::postgres::server::Server;
 use crate::merchant::tls;
 use crate::selpay::sign::SignKey;
 
@@ -135,13 +135,7 @@ impl Config {
             }
             Some(("postgres" | "postgresql", _)) => {
                 let url = raw.database.clone();
-                if let Err(error) = url.parse::<postgres::Config>() {
-                    let told = match error.source() {
-                        Some(cause) => format!("{error}: {cause}"),
-                        None => error.to_string(),
-                    };
-                    return Err(wrong("database", &told));
-                }
+                Server::read(&url).map_err(|error| wrong("database", &error.to_string()))?;
                 Address::Postgres(url)
             }
             _ => {
@@ -345,6 +339,26 @@ mod tests {
                 "sqlite:merchant.db",
                 "postgres://merchant@db:port/books",
                 "/merchant.toml: database: invalid connection string",
+            ),
+            (
+                "sqlite:merchant.db",
+                "postgres://merchant@db/books?sslmode=verify-ful",
+                "/merchant.toml: database: sslmode: verify-ful is none: write disable or verify-full",
+            ),
+            (
+                "sqlite:merchant.db",
+                "postgres://merchant@db/books?sslrootcert=/ca.pem",
+                "/merchant.toml: database: sslrootcert: it is for sslmode=verify-full",
+            ),
+            (
+                "sqlite:merchant.db",
+                "postgres://merchant@db/books?sslmode=require&sslrootcert=/no/ca.pem",
+                "/merchant.toml: database: sslrootcert: /no/ca.pem: No such file",
+            ),
+            (
+                "sqlite:merchant.db",
+                "postgres://merchant@db/books?sslmode=require&sslcert=/me.pem",
+                "/merchant.toml: database: invalid connection string: unknown option `sslcert`",
             ),
             ("sign.key", "other.key", "/other.key: No such file"),
             (

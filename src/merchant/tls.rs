@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use tokio::net::TcpStream;
@@ -31,14 +31,7 @@ impl Files {
     /// Reads both; they must belong together.
     pub fn read(&self) -> Result<Certified, Unusable> {
         let file = &self.certificates;
-        let unreadable = |error: &dyn fmt::Display| Unusable::new(file, error.to_string());
-        let pem = std::fs::read(file).map_err(|error| unreadable(&error))?;
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<_, _>>()
-            .map_err(|error| unreadable(&error))?;
-        if chain.is_empty() {
-            return Err(unreadable(&"holds no certificate in PEM form"));
-        }
+        let chain = certificates(file)?;
         let secret = files::read_secret(&self.key)?;
         let key = PrivateKeyDer::from_pem_slice(secret.as_bytes())
             .map_err(|_| Unusable::new(&self.key, "holds no private key in PEM form"))?;
@@ -50,6 +43,19 @@ impl Files {
                 )
             })?;
         Ok(Certified(Arc::new(certified)))
+    }
+}
+
+/// Reads the certificates in a PEM file: one at least.
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    let unreadable = |error: &dyn fmt::Display| Unusable::new(file, error.to_string());
+    let pem = std::fs::read(file).map_err(|error| unreadable(&error))?;
+    let all: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(&error))?;
+    match all.is_empty() {
+        true => Err(unreadable(&"holds no certificate in PEM form")),
+        false => Ok(all),
     }
 }
 

@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,11 +15,52 @@ pub struct Cluster {
     dir: TempDir,
     settings: Vec<String>,
     server: Child,
+    pub port: u16,
+}
+
+/// A cluster that does not run yet.
+struct Begun(TempDir);
+
+impl Begun {
+    fn run(self, settings: &[&str], port: u16) -> Cluster {
+        let settings: Vec<String> = settings.iter().map(|&set| set.to_owned()).collect();
+        let server = serve(self.0.path(), &settings);
+        let cluster = Cluster {
+            dir: self.0,
+            settings,
+            server,
+            port,
+        };
+        cluster.answers();
+        cluster
+    }
 }
 
 impl Cluster {
     /// Begins one and starts it, with these settings beside (`name=value`).
     pub fn start(settings: &[&str]) -> Cluster {
+        Cluster::begin().run(settings, 5432)
+    }
+
+    /// The same on a port of 127.0.0.1, where it speaks TLS with this certificate and key, both PEM.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Cluster {
+        let begun = Cluster::begin();
+        let data = begun.0.path().join("data");
+        let owner = fs::metadata(&data).expect("it was begun").uid();
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let file = data.join(name);
+            fs::write(&file, text).expect("written");
+            chown(&file, Some(owner), None).expect("given away");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("set");
+        }
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        let at = format!("port={port}");
+        begun.run(&["ssl=on", "listen_addresses=127.0.0.1", &at], port)
+    }
+
+    fn begin() -> Begun {
         let dir = tempfile::tempdir().expect("a directory");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("set");
         let data = dir.path().join("data");
@@ -30,23 +72,16 @@ impl Cluster {
             .status()
             .expect("initdb runs");
         assert!(begun.success(), "the cluster is begun");
-        let settings: Vec<String> = settings.iter().map(|&set| set.to_owned()).collect();
-        let server = serve(dir.path(), &settings);
-        let cluster = Cluster {
-            dir,
-            settings,
-            server,
-        };
-        cluster.answers();
-        cluster
+        Begun(dir)
     }
 
     /// Where it is.
     pub fn url(&self) -> String {
         let socket = self.dir.path().display().to_string();
         format!(
-            "postgres://merchant@{}/postgres",
-            socket.replace('/', "%2F")
+            "postgres://merchant@{}:{}/postgres",
+            socket.replace('/', "%2F"),
+            self.port
         )
     }
 
@@ -106,7 +141,7 @@ fn as_somebody(program: &str) -> Command {
     let newest: PathBuf = versions.max().expect("a version");
     let program = newest.join("bin").join(program);
     let owner = fs::metadata("/proc/self").expect("us");
-    if std::os::unix::fs::MetadataExt::uid(&owner) != 0 {
+    if owner.uid() != 0 {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");

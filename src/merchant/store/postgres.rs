@@ -4,6 +4,8 @@
 //! serialize is tried again, within the time that an answer may take. Which sales were paid or closed is told to all
 //! servers by `NOTIFY`, in the same commit.
 
+pub mod server;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error;
@@ -14,12 +16,13 @@ use std::time::{Duration, Instant};
 use ::postgres::error::SqlState;
 use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::types::{FromSql, IsNull, ToSql, Type};
-use ::postgres::{Client, Config, IsolationLevel, NoTls, Statement, Transaction};
+use ::postgres::{Client, IsolationLevel, Statement, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::ids::SaleId;
 use crate::merchant::store::sql::{Failed, Param, Row, Sql, Value};
 use crate::merchant::store::{NotUsable, Unavailable, schema};
+use server::Server;
 
 /// Sessions that one server holds at most.
 const SESSIONS: usize = 16;
@@ -185,15 +188,7 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// Connects. Statements and locks take no longer than an answer may.
     pub fn connect(url: &str) -> Result<Session, Failed> {
-        let mut config: Config = url.parse()?;
-        if config.get_application_name().is_none() {
-            config.application_name("selpay-merchant");
-        }
-        config
-            .connect_timeout(Duration::from_secs(2))
-            .tcp_user_timeout(Duration::from_secs(5))
-            .keepalives_idle(Duration::from_secs(10));
-        let mut client = config.connect(NoTls)?;
+        let mut client = Server::read(url)?.connect()?;
         // A scan of a whole table, which small ones invite, would make every other transaction a conflict.
         client.batch_execute(
             "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 5000;
@@ -317,7 +312,11 @@ impl Sql for InTransaction<'_> {
     }
 
     fn locked(&self) -> &'static str {
-        if self.writes { "FOR UPDATE" } else { "" }
+        // Those who lock several in one order never wait for each other.
+        match self.writes {
+            true => "ORDER BY 1 FOR UPDATE",
+            false => "",
+        }
     }
 
     fn take_time(&self) -> Result<(), Failed> {
