@@ -18,6 +18,7 @@ pub mod ledger;
 mod metrics;
 pub mod notify;
 pub mod password;
+mod pem;
 pub mod presence;
 pub mod reconcile;
 pub mod store;

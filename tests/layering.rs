@@ -121,6 +121,7 @@ const RULES: &[(&str, &[&str])] = &[
         &["ids", "money", "sale", "selpay::notification"],
     ),
     ("merchant/keys", &["selpay"]),
+    ("merchant/pem", &["files"]),
     ("merchant/notify", &["merchant::keys", "selpay"]),
     (
         "merchant/store",
@@ -128,6 +129,7 @@ const RULES: &[(&str, &[&str])] = &[
             "api",
             "ids",
             "merchant::ledger",
+            "merchant::pem",
             "merchant::reconcile",
             "merchant::store",
             "money",

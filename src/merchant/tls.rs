@@ -2,21 +2,22 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::server::TlsStream;
 
 use crate::files::{self, Unusable};
 use crate::http::Secure;
+use crate::merchant::pem;
 
 /// Where certificate and key are (`[tls]` in merchant.toml).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,7 +32,7 @@ impl Files {
     /// Reads both; they must belong together.
     pub fn read(&self) -> Result<Certified, Unusable> {
         let file = &self.certificates;
-        let chain = certificates(file)?;
+        let chain = pem::certificates(file)?;
         let secret = files::read_secret(&self.key)?;
         let key = PrivateKeyDer::from_pem_slice(secret.as_bytes())
             .map_err(|_| Unusable::new(&self.key, "holds no private key in PEM form"))?;
@@ -43,19 +44,6 @@ impl Files {
                 )
             })?;
         Ok(Certified(Arc::new(certified)))
-    }
-}
-
-/// Reads the certificates in a PEM file: one at least.
-pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
-    let unreadable = |error: &dyn fmt::Display| Unusable::new(file, error.to_string());
-    let pem = std::fs::read(file).map_err(|error| unreadable(&error))?;
-    let all: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| unreadable(&error))?;
-    match all.is_empty() {
-        true => Err(unreadable(&"holds no certificate in PEM form")),
-        false => Ok(all),
     }
 }
 

@@ -13,8 +13,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::merchant::pem;
 use crate::merchant::store::sql::Failed;
-use crate::merchant::tls;
 
 /// Where a server is.
 pub struct Server {
@@ -83,7 +83,7 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, Failed> {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         return Ok(roots);
     };
-    let authorities = tls::certificates(Path::new(file));
+    let authorities = pem::certificates(Path::new(file));
     for authority in authorities.map_err(|error| wrong(&format!("sslrootcert: {error}")))? {
         let added = roots.add(authority);
         added.map_err(|error| wrong(&format!("sslrootcert: {file}: {error}")))?;
