@@ -23,6 +23,8 @@ use tokio::time::timeout;
 pub const READ_TIME: Duration = Duration::from_secs(5);
 /// How long open connections may take to end when the server does.
 pub const LEAVE_TIME: Duration = Duration::from_secs(2);
+/// How long, and how much of it in bytes, a body that is too large is read on.
+const READ_ON: (Duration, usize) = (Duration::from_secs(2), 1024 * 1024);
 /// How much of a request's head is read, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
@@ -147,14 +149,30 @@ pub enum NotRead {
 }
 
 /// Reads a body of at most `limit` bytes, in [`READ_TIME`].
-pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, NotRead> {
-    if body.size_hint().lower() > limit as u64 {
-        return Err(NotRead::TooLarge);
+///
+/// What is too large can be answered at once, and is read on for a while: who still writes when the connection closes may
+/// never see the answer.
+pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, NotRead> {
+    let is_too_large = body.size_hint().lower() > limit as u64;
+    if !is_too_large {
+        match timeout(READ_TIME, Limited::new(&mut body, limit).collect()).await {
+            Ok(Ok(whole)) => return Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {}
+            Ok(Err(_)) | Err(_) => return Err(NotRead::Incomplete),
+        }
     }
-    match timeout(READ_TIME, Limited::new(body, limit).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(NotRead::TooLarge),
-        Ok(Err(_)) | Err(_) => Err(NotRead::Incomplete),
+    tokio::spawn(timeout(READ_ON.0, throw_away(body)));
+    Err(NotRead::TooLarge)
+}
+
+async fn throw_away(mut body: Body) {
+    let mut left = READ_ON.1;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(length) else {
+            return;
+        };
+        left = rest;
     }
 }
 
