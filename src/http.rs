@@ -23,8 +23,10 @@ use tokio::time::timeout;
 pub const READ_TIME: Duration = Duration::from_secs(5);
 /// How long open connections may take to end when the server does.
 pub const LEAVE_TIME: Duration = Duration::from_secs(2);
-/// How long, and how much of it in bytes, a body that is too large is read on.
-const READ_ON: (Duration, usize) = (Duration::from_secs(2), 1024 * 1024);
+/// How long a body that is too large is read on.
+const READ_ON_TIME: Duration = Duration::from_secs(2);
+/// How much of it is, in bytes.
+const READ_ON: usize = 1024 * 1024;
 /// How much of a request's head is read, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
@@ -161,19 +163,11 @@ pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, NotRead> {
             Ok(Err(_)) | Err(_) => return Err(NotRead::Incomplete),
         }
     }
-    tokio::spawn(timeout(READ_ON.0, throw_away(body)));
+    tokio::spawn(timeout(READ_ON_TIME, async {
+        let mut rest = Limited::new(body, READ_ON);
+        while let Some(Ok(_)) = rest.frame().await {}
+    }));
     Err(NotRead::TooLarge)
-}
-
-async fn throw_away(mut body: Body) {
-    let mut left = READ_ON.1;
-    while let Some(Ok(frame)) = body.frame().await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        let Some(rest) = left.checked_sub(length) else {
-            return;
-        };
-        left = rest;
-    }
 }
 
 /// Ends when the process is asked to: SIGINT or SIGTERM.
