@@ -22,7 +22,7 @@ use selpay_kiosk::ids::{OrderNo, SaleId};
 use selpay_kiosk::merchant::ledger::Time;
 use selpay_kiosk::merchant::store::{Address, Beside, leases, story};
 use serde_json::{Value, json};
-use shop::{PASSWORD, PATIENCE, Program, Shop, TOKEN, call, paid, signed};
+use shop::{PASSWORD, PATIENCE, Program, Shop, TOKEN, call, free_port, paid, signed};
 use visitor::Visitor;
 
 #[test]
@@ -74,11 +74,10 @@ fn the_way_to_the_database_is_secret_and_leads_nowhere_else() {
     };
     tls::issue(&certificate, &another);
     let (leaf, key) = tls::issue(&certificate, &ca);
-    let cluster = Cluster::start_with_tls(&leaf.pem(), &key.serialize_pem());
-    let url = |host: &str, options: &str| {
-        let port = cluster.port;
-        format!("postgres://merchant@{host}:{port}/postgres{options}")
-    };
+    let port = free_port();
+    let _cluster = Cluster::start_with_tls(&leaf.pem(), &key.serialize_pem(), port);
+    let url =
+        |host: &str, options: &str| format!("postgres://merchant@{host}:{port}/postgres{options}");
     let trusting = |ca: &Path| format!("?sslmode=verify-full&sslrootcert={}", ca.display());
     let is_encrypted = |url: String| {
         let mut books = Beside::to_read(&Address::Postgres(url)).map_err(|e| e.to_string())?;

@@ -6,7 +6,6 @@ mod shop;
 mod tls;
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use selpay_kiosk::files;
 use serde_json::json;
-use shop::{Ended, PASSWORD, Shop, eventually, paid, signed};
+use shop::{Ended, PASSWORD, Shop, eventually, free_port, paid, signed};
 use tls::{Certificate, issue};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
@@ -101,12 +100,6 @@ fn the_server_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_restart
         told.contains("tls.key: ") && told.contains("it must be the key of"),
         "{told}"
     );
-}
-
-/// Any port that is free now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// Starts a proxy as its example in docs/proxy says, with names and ports of this test.

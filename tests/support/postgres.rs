@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,7 +14,7 @@ pub struct Cluster {
     dir: TempDir,
     settings: Vec<String>,
     server: Child,
-    pub port: u16,
+    port: u16,
 }
 
 /// A cluster that does not run yet.
@@ -42,8 +41,8 @@ impl Cluster {
         Cluster::begin().run(settings, 5432)
     }
 
-    /// The same on a port of 127.0.0.1, where it speaks TLS with this certificate and key, both PEM.
-    pub fn start_with_tls(certificate: &str, key: &str) -> Cluster {
+    /// The same on this port of 127.0.0.1, where it speaks TLS with this certificate and key, both PEM.
+    pub fn start_with_tls(certificate: &str, key: &str, port: u16) -> Cluster {
         let begun = Cluster::begin();
         let data = begun.0.path().join("data");
         let owner = fs::metadata(&data).expect("it was begun").uid();
@@ -53,9 +52,6 @@ impl Cluster {
             chown(&file, Some(owner), None).expect("given away");
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("set");
         }
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
         let at = format!("port={port}");
         begun.run(&["ssl=on", "listen_addresses=127.0.0.1", &at], port)
     }
