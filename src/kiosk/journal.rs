@@ -9,7 +9,6 @@
 mod segment;
 mod storage;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -47,9 +46,8 @@ impl FileJournal {
 
 /// What the journal at `path` says of sales that are not settled, in order. Changes nothing.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
-    let content = FileStorage::new(path).read()?;
-    let (_, records) = Segment::replay(&content)?;
-    Ok(live(records))
+    let (_, records) = FileStorage::new(path).read(replay)??;
+    Ok(records)
 }
 
 impl<S: Storage> Journal<S> {
@@ -57,18 +55,15 @@ impl<S: Storage> Journal<S> {
     ///
     /// A damaged journal is left as it is, and nothing can be written to it.
     pub fn open(mut storage: S) -> io::Result<Opened<S>> {
-        let content = storage.read()?;
-        let replayed = if content.is_empty() {
-            let segment = Segment::new(0);
-            let (segment, image) = segment.image(&[])?;
-            storage.replace(&image)?;
-            Ok((segment, Vec::new()))
-        } else {
-            Segment::replay(&content)
-        };
+        let replayed = storage.read(|content| (!content.is_empty()).then(|| replay(content)))?;
         let (segment, records) = match replayed {
-            Ok((segment, records)) => (segment, Ok(live(records))),
-            Err(damaged) => (Segment::damaged(), Err(damaged)),
+            Some(Ok((segment, records))) => (segment, Ok(records)),
+            Some(Err(damaged)) => (Segment::damaged(), Err(damaged)),
+            None => {
+                let (segment, image) = Segment::new(0).image(&[])?;
+                storage.replace(&image)?;
+                (segment, Ok(Vec::new()))
+            }
         };
         let live = records.clone().unwrap_or_default();
         // What was read may be in memory only, if the kiosk was started again after the disk had refused it. Nothing may be
@@ -91,22 +86,22 @@ impl<S: Storage> Journal<S> {
     }
 }
 
-/// Only what is not settled counts.
-fn live(mut records: Vec<Record>) -> Vec<Record> {
+/// Where the segment goes on, and its records that count.
+fn replay(content: &[u8]) -> Result<(Segment, Vec<Record>), Damaged> {
+    let mut live = Vec::new();
+    let segment = Segment::replay(content, |record| take(&mut live, record))?;
     if planted::has(Bug::JournalNotRead) {
-        return Vec::new();
+        live.clear();
     }
-    // Settled is what has such a record behind it.
-    let mut settled = BTreeSet::new();
-    records.reverse();
-    records.retain(|record| {
-        if record.fact == Fact::Settled {
-            settled.insert(record.sale);
-        }
-        !settled.contains(&record.sale)
-    });
-    records.reverse();
-    records
+    Ok((segment, live))
+}
+
+/// Takes a record in among those that count: of sales that are not settled.
+fn take(live: &mut Vec<Record>, record: Record) {
+    match record.fact {
+        Fact::Settled => live.retain(|earlier| earlier.sale != record.sale),
+        _ => live.push(record),
+    }
 }
 
 impl<S: Storage> Journal<S> {
@@ -139,10 +134,7 @@ impl<S: Storage> ports::Journal for Journal<S> {
                 "a record before this one is in doubt: nothing is added until the kiosk starts again",
             ));
         }
-        self.live.push(*record);
-        if record.fact == Fact::Settled {
-            self.live.retain(|live| live.sale != record.sale);
-        }
+        take(&mut self.live, *record);
         let written = self.write(record);
         // What is on the disk then, only the disk knows: behind it nothing may follow.
         self.failed = written.is_err();

@@ -52,8 +52,8 @@ impl KioskDisk {
 }
 
 impl Storage for KioskDisk {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        Ok(self.0.0.borrow().disk.content.clone())
+    fn read<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+        Ok(look(&self.0.0.borrow().disk.content))
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -84,8 +84,8 @@ pub fn aged_journal() -> Vec<u8> {
     struct Memory(Vec<u8>);
 
     impl Storage for &mut Memory {
-        fn read(&mut self) -> io::Result<Vec<u8>> {
-            Ok(self.0.clone())
+        fn read<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+            Ok(look(&self.0))
         }
 
         fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {

@@ -150,8 +150,8 @@ pub fn configurations(text: &str) {
 struct Memory(Vec<u8>);
 
 impl Storage for &mut Memory {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        Ok(self.0.clone())
+    fn read<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+        Ok(look(&self.0))
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {

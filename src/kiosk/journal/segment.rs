@@ -10,11 +10,13 @@
 //! | 12–15 | | amount in fen |
 //! | 16–31 | | sale |
 //! | 32–47 | 32–39: the first record's sequence number | order number or claim |
-//! | 48–63 | MD5 of all before | MD5 of the checksum before it and of all before |
+//! | 48–63 | XXH3 of the slot, zeros here | XXH3 of the slot, the checksum of the slot before it here |
+//!
+//! The checksum is against accidents: whoever can write to the disk can write a whole journal.
 
 use std::io;
 
-use md5::{Digest, Md5};
+use twox_hash::XxHash3_128;
 
 use crate::ids::{ClaimId, OrderNo, SaleId};
 use crate::kiosk::machine::effect::{Fact, Record};
@@ -27,7 +29,7 @@ pub const RECORD_SIZE: usize = 64;
 /// Slots of a segment, the header's included: 64 KiB, some two hundred sales.
 pub const SLOTS: usize = 1024;
 
-const MAGIC: &[u8; 24] = b"selpay-kiosk journal 1\n\0";
+const MAGIC: &[u8; 24] = b"selpay-kiosk journal 2\n\0";
 const OUTCOMES: [Outcome; 3] = [Outcome::Dispensed, Outcome::NotDispensed, Outcome::Unknown];
 
 type Slot = [u8; RECORD_SIZE];
@@ -58,7 +60,7 @@ impl Segment {
         Segment {
             next_slot: 1,
             sequence,
-            chain: checksum(&[0; 16], &header(sequence)),
+            chain: checksum(Checksum::default(), header(sequence)),
             damaged: false,
         }
     }
@@ -87,7 +89,7 @@ impl Segment {
             return Ok(None);
         }
         let mut slot = encode(self.sequence, record)?;
-        self.chain = checksum(&self.chain, &slot);
+        self.chain = checksum(self.chain, slot);
         slot[48..].copy_from_slice(&self.chain);
         let at = self.next_slot * RECORD_SIZE;
         self.next_slot += 1;
@@ -108,8 +110,8 @@ impl Segment {
         Ok((self, image))
     }
 
-    /// Reads a segment: its records, and where it goes on.
-    pub fn replay(content: &[u8]) -> Result<(Segment, Vec<Record>), Damaged> {
+    /// Reads a segment, record by record; where it goes on.
+    pub fn replay(content: &[u8], mut tell: impl FnMut(Record)) -> Result<Segment, Damaged> {
         let damaged = |record| Damaged { record };
         if content.len() != SLOTS * RECORD_SIZE {
             return Err(damaged(0));
@@ -122,22 +124,21 @@ impl Segment {
         if first[..48] != header(sequence)[..48] || first[48..] != segment.chain {
             return Err(damaged(0));
         }
-        let mut records = Vec::new();
-        while let Some(slot) = slots.next() {
+        for slot in slots {
             match segment.read(slot) {
-                Some(record) => records.push(record),
-                // Free, or torn by the power cut: then nothing was written behind it. (It looks through the rest of the slots.)
-                None if slots.all(is_free) => break,
+                Some(record) => tell(record),
+                // Free, or torn by the power cut: then nothing was written behind it.
+                None if is_free(&content[(segment.next_slot + 1) * RECORD_SIZE..]) => break,
                 None if planted::has(Bug::DamageSkipped) => break,
                 None => return Err(damaged(segment.next_slot)),
             }
         }
-        Ok((segment, records))
+        Ok(segment)
     }
 
     /// The record in the next slot, if it is one; the segment then goes on behind it.
     fn read(&mut self, slot: &Slot) -> Option<Record> {
-        let chain = checksum(&self.chain, slot);
+        let chain = checksum(self.chain, *slot);
         if slot[48..] != chain || u64::from_le_bytes(part(slot, 0)) != self.sequence {
             return None;
         }
@@ -150,8 +151,8 @@ impl Segment {
 }
 
 /// Whether nothing was ever written here.
-fn is_free(slot: &Slot) -> bool {
-    slot.iter().fold(0, |any, byte| any | byte) == 0
+fn is_free(slots: &[u8]) -> bool {
+    slots.iter().fold(0, |any, byte| any | byte) == 0
 }
 
 fn header(sequence: u64) -> Slot {
@@ -161,12 +162,10 @@ fn header(sequence: u64) -> Slot {
     slot
 }
 
-/// Of the checksum before and of everything in the slot but its own.
-fn checksum(before: &Checksum, slot: &Slot) -> Checksum {
-    let mut digest = Md5::new();
-    digest.update(before);
-    digest.update(&slot[..48]);
-    digest.finalize().into()
+/// XXH3 of the slot, chained to the slot before it.
+fn checksum(before: Checksum, mut slot: Slot) -> Checksum {
+    slot[48..].copy_from_slice(&before);
+    XxHash3_128::oneshot(&slot).to_le_bytes()
 }
 
 fn part<const N: usize>(slot: &Slot, at: usize) -> [u8; N] {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes that outlive a power cut.
 pub trait Storage {
-    /// Everything there is; nothing at all before the first [`Storage::replace`].
-    fn read(&mut self) -> io::Result<Vec<u8>>;
+    /// Shows everything there is; nothing at all before the first [`Storage::replace`].
+    fn read<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<T>;
     /// Writes over a part of it. It need not be on disk when this returns.
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
     /// Everything written is on disk when this returns.
@@ -40,10 +40,11 @@ impl FileStorage {
 }
 
 impl Storage for FileStorage {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
+    fn read<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
         match fs::read(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            read => read,
+            Ok(content) => Ok(look(&content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(look(&[])),
+            Err(error) => Err(error),
         }
     }
 

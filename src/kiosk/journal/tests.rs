@@ -74,8 +74,8 @@ struct TiredDisk {
 }
 
 impl Storage for &mut TiredDisk {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        Ok(self.content.clone())
+    fn read<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+        Ok(look(&self.content))
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
