@@ -107,7 +107,7 @@ pub struct Machine {
 struct Turn<'a> {
     now: Instant,
     random: &'a mut dyn Random,
-    effects: Effects,
+    effects: &'a mut Effects,
 }
 
 impl Turn<'_> {
@@ -148,11 +148,12 @@ impl Machine {
     }
 
     /// Takes in what happened at `now`; what is to be done about it.
-    pub fn step(&mut self, now: Instant, event: Event, random: &mut dyn Random) -> Effects {
+    pub fn step(&mut self, now: Instant, event: &Event, random: &mut dyn Random) -> Effects {
+        let mut effects = Effects::new();
         let mut turn = Turn {
             now,
             random,
-            effects: Effects::new(),
+            effects: &mut effects,
         };
         match event {
             Event::Key(Key::Language) => self.language = self.language.other(),
@@ -166,16 +167,16 @@ impl Machine {
                     (None, _) => State::Halted,
                 };
             }
-            Event::Reported { sale, result } => self.owed_answered(sale, result, &mut turn),
-            Event::Closed { sale, result } if self.owes_close(sale) => {
-                self.owed_answered(sale, result, &mut turn)
+            Event::Reported { sale, result } => self.owed_answered(*sale, *result, &mut turn),
+            Event::Closed { sale, result } if self.owes_close(*sale) => {
+                self.owed_answered(*sale, *result, &mut turn)
             }
             event => {
                 if let Event::Dispenser { ready } = event {
-                    self.dispenser_ready = ready;
+                    self.dispenser_ready = *ready;
                 }
                 let state = core::mem::replace(&mut self.state, State::Halted);
-                self.state = self.next(state, event, &mut turn);
+                self.state = self.next((state, event), &mut turn);
             }
         }
         if let State::Starting(Starting { answered: true, .. }) = self.state {
@@ -183,13 +184,13 @@ impl Machine {
                 self.state = State::typing(now);
             }
         }
-        turn.effects
+        effects
     }
 
     /// The heart: what each state makes of each event. The last arm is for what comes too late to mean anything.
-    fn next(&mut self, state: State, event: Event, turn: &mut Turn<'_>) -> State {
+    fn next(&mut self, at: (State, &Event), turn: &mut Turn<'_>) -> State {
         let now = turn.now;
-        match (state, event) {
+        match at {
             (State::Starting(mut starting), Event::Woke) => {
                 if starting.backoff.begin(now) {
                     turn.emit(Effect::AskUnsettled);
@@ -200,10 +201,10 @@ impl Machine {
                 State::Starting(starting)
             }
             (State::Starting(starting), Event::Unsettled(answer)) => {
-                self.take_stock(starting, answer, turn)
+                self.take_stock(starting, answer.as_ref(), turn)
             }
 
-            (State::Typing(typing), Event::Key(key)) => self.key_typed(typing, key, turn),
+            (State::Typing(typing), Event::Key(key)) => self.key_typed(typing, *key, turn),
             (State::Typing(typing), Event::Woke) => {
                 if typing.typed.is_empty() {
                     self.pay_debts(turn);
@@ -215,31 +216,33 @@ impl Machine {
                 self.leave_unplaced(placing.sale, turn)
             }
             (State::Placing(placing), Event::Registered { order, result })
-                if order == placing.order =>
+                if *order == placing.order =>
             {
                 match result {
                     Ok(()) => {
                         turn.emit(Effect::AddOrder {
-                            order,
+                            order: placing.order,
                             total: placing.sale.total,
                         });
                         State::Placing(placing)
                     }
-                    Err(why) => self.not_placed(placing, why, turn),
+                    Err(why) => self.not_placed(placing, *why, turn),
                 }
             }
-            (State::Placing(placing), Event::Added { order, result }) if order == placing.order => {
+            (State::Placing(placing), Event::Added { order, result })
+                if *order == placing.order =>
+            {
                 match result {
                     Ok(url) if self.dispenser_ready => {
                         let ends_at = now + self.settings.pay_time;
                         let sale = Sale {
-                            shown: Some(order),
+                            shown: Some(*order),
                             ..placing.sale
                         };
                         State::Paying(Paying {
                             sale,
-                            order,
-                            url,
+                            order: *order,
+                            url: *url,
                             ends_at,
                             poll: Backoff::due(now),
                             asked_at: now,
@@ -276,8 +279,8 @@ impl Machine {
                 self.leave(paying.sale, Leaving::Withdrawn, turn)
             }
             (State::Paying(paying), Event::Key(Key::Regenerate)) => self.regenerate(paying, turn),
-            (State::Paying(paying), Event::Polled { sale, result }) if sale == paying.sale.id => {
-                self.polled(paying, result, turn)
+            (State::Paying(paying), Event::Polled { sale, result }) if *sale == paying.sale.id => {
+                self.polled(paying, *result, turn)
             }
 
             (State::Leaving(mut leaving), Event::Woke) => {
@@ -289,9 +292,9 @@ impl Machine {
                 State::Leaving(leaving)
             }
             (State::Leaving(leaving), Event::Closed { sale, result })
-                if sale == leaving.sale.id =>
+                if *sale == leaving.sale.id =>
             {
-                self.closed(leaving, result, turn)
+                self.closed(leaving, *result, turn)
             }
 
             (State::Claiming(mut claiming), Event::Woke) => {
@@ -304,9 +307,9 @@ impl Machine {
                 State::Claiming(claiming)
             }
             (State::Claiming(claiming), Event::Claimed { sale, result })
-                if sale == claiming.sale.id =>
+                if *sale == claiming.sale.id =>
             {
-                self.claimed(claiming, result, turn)
+                self.claimed(claiming, *result, turn)
             }
 
             (
@@ -315,9 +318,9 @@ impl Machine {
                     sale: vended,
                     outcome,
                 },
-            ) if vended == sale.id => self.vended(sale, claim, outcome, turn),
+            ) if *vended == sale.id => self.vended(sale, claim, *outcome, turn),
 
-            (State::Telling(telling), Event::Key(key)) => self.key_told(telling, key, turn),
+            (State::Telling(telling), Event::Key(key)) => self.key_told(telling, *key, turn),
             (State::Telling(telling), Event::Woke) => {
                 self.pay_debts(turn);
                 if now >= telling.until {

@@ -220,7 +220,7 @@ impl Runner {
         // Only now: a slow panel takes its time, and a pulse that began before it would be over at once.
         let now = self.counter.clock.now();
         (self.counter.witness)(now, Happening::Effect(&effect));
-        if let Some(event) = self.call(effect, now) {
+        if let Some(event) = &self.call(effect, now) {
             if is_urgent {
                 // However quick the answer: each screen is seen.
                 self.counter.refresh();

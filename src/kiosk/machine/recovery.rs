@@ -95,7 +95,7 @@ impl Machine {
     pub(super) fn take_stock(
         &mut self,
         mut starting: Starting,
-        answer: Result<Unsettled, NoReply>,
+        answer: Result<&Unsettled, &NoReply>,
         turn: &mut Turn<'_>,
     ) -> State {
         let unsettled = match answer {
@@ -111,7 +111,7 @@ impl Machine {
         };
         starting.answered = true;
         starting.trouble = None;
-        for theirs in &unsettled {
+        for theirs in unsettled {
             let duty = match (theirs.status, theirs.claim) {
                 (SaleStatus::Open, _) => Duty::Close,
                 (SaleStatus::Claimed, Some(claim)) => Duty::Report(claim, Outcome::Unknown),
@@ -130,7 +130,7 @@ impl Machine {
         let goes_on = self
             .interrupted
             .take()
-            .and_then(|interrupted| self.go_on(interrupted, &unsettled, turn));
+            .and_then(|interrupted| self.go_on(interrupted, unsettled, turn));
         goes_on.unwrap_or_else(|| {
             self.pay_debts(turn);
             State::Starting(starting)
@@ -154,7 +154,7 @@ impl Machine {
         sale.shown = theirs.newest.or(sale.shown);
         let still_waits = theirs.age < STILL_WAITING;
         let is_granted = theirs.claim == claim;
-        let has_room = !sale.orders.is_full();
+        let has_room = !sale.is_full();
         let place = self.owed.iter().position(|owed| owed.sale == sale.id)?;
         let state = match (theirs.status, claim) {
             (SaleStatus::Open, None)
@@ -195,7 +195,10 @@ fn interrupt(before: Option<Interrupted>, record: Record) -> Option<Interrupted>
     }
     match record.fact {
         Fact::Order(order) => {
-            interrupted.sale.orders.push(order).ok()?;
+            if interrupted.sale.is_full() {
+                return None;
+            }
+            interrupted.sale.orders += 1;
             interrupted.sale.shown = Some(order);
         }
         Fact::Claim(claim) => interrupted.claim = Some(claim),

@@ -12,10 +12,6 @@ use crate::money::Fen;
 
 /// Where the kiosk is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one of it, held inline because nothing here allocates"
-)]
 pub enum State {
     /// Before the first sale: what is left from before the last power cut is settled first.
     Starting(Starting),
@@ -42,8 +38,8 @@ pub enum State {
 pub struct Sale {
     pub id: SaleId,
     pub total: Fen,
-    /// Every number it has had. All of them stay live.
-    pub orders: heapless::Vec<OrderNo, 8>,
+    /// How many numbers it has had. All of them stay live.
+    pub orders: u8,
     /// The number whose code was shown last: the one that the customer may have paid.
     pub shown: Option<OrderNo>,
 }
@@ -200,13 +196,21 @@ impl State {
 }
 
 impl Sale {
+    /// So many numbers a sale can have.
+    const MOST_ORDERS: u8 = 8;
+
     pub fn new(id: SaleId, total: Fen) -> Sale {
         Sale {
             id,
             total,
-            orders: heapless::Vec::new(),
+            orders: 0,
             shown: None,
         }
+    }
+
+    /// Whether it can have no further number.
+    pub fn is_full(&self) -> bool {
+        self.orders >= Sale::MOST_ORDERS
     }
 }
 

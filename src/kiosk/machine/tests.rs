@@ -85,7 +85,7 @@ impl Bench {
     }
 
     fn happens(mut self, event: Event) -> Bench {
-        let effects = self.machine.step(self.now, event, &mut || {
+        let effects = self.machine.step(self.now, &event, &mut || {
             self.draws += 1;
             self.draws
         });

@@ -120,15 +120,15 @@ impl Counter {
         self.is_reading && (!self.pending.is_empty() || (self.stop)())
     }
 
-    fn step(&mut self, event: Event) {
+    fn step(&mut self, event: &Event) {
         let now = self.clock.now();
         let effects = self.machine.step(now, event, &mut *self.random);
-        self.pending.extend(effects);
+        self.pending.extend(&effects);
     }
 
     /// The machine hears what came of an effect.
-    pub(super) fn replied(&mut self, event: Event) {
-        (self.witness)(self.clock.now(), Happening::Reply(&event));
+    pub(super) fn replied(&mut self, event: &Event) {
+        (self.witness)(self.clock.now(), Happening::Reply(event));
         self.step(event);
     }
 
@@ -139,13 +139,13 @@ impl Counter {
         self.signals_at = self.signals.go_on(now);
         let ready = self.dispenser.is_ready();
         if self.dispenser_ready.replace(ready) != Some(ready) {
-            self.step(Event::Dispenser { ready });
+            self.step(&Event::Dispenser { ready });
         }
         // A pulse is a deadline in this loop.
         if let Some(sale) = self.pulsing {
             if let Some(outcome) = self.dispenser.poll(now) {
                 self.pulsing = None;
-                self.replied(Event::Vended { sale, outcome });
+                self.replied(&Event::Vended { sale, outcome });
             }
         }
     }
@@ -154,7 +154,7 @@ impl Counter {
     pub(super) fn wake(&mut self) {
         let now = self.clock.now();
         if self.wakes_at().is_some_and(|wake_at| now >= wake_at) {
-            self.step(Event::Woke);
+            self.step(&Event::Woke);
         }
     }
 
@@ -252,12 +252,12 @@ impl Counter {
             self.signals_at,
             self.moves_at(),
         ];
-        let wake_at = wake_at.into_iter().flatten().min();
+        let wake_at = wake_at.iter().flatten().min();
         let longest = match self.shown.as_ref().map(|shown| &shown.screen) {
             Some(Screen::Pay { .. }) => self.pace.countdown.min(at_most),
             _ => self.pace.idle.min(at_most),
         };
-        let patience = wake_at.map_or(longest, |wake_at| (wake_at - now).min(longest));
+        let patience = wake_at.map_or(longest, |wake_at| (*wake_at - now).min(longest));
         self.listen(socket, patience);
     }
 
@@ -275,7 +275,7 @@ impl Counter {
                 self.pressed = Some((key, now + self.pace.echo));
                 self.signals.key(now);
                 self.signals_at = Some(now);
-                self.step(Event::Key(key));
+                self.step(&Event::Key(key));
             }
             Ok(Pressed::Nothing) => {}
             Ok(Pressed::Ended) => self.keys_ended = true,
