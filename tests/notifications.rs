@@ -391,7 +391,7 @@ fn keys_are_changed_without_a_restart() {
     let shop = Shop::open();
     let signed_with = |key: &str, transaction: &str| {
         let mut fields = paid("nobody-knows-it", transaction, "1");
-        let signature = sign::signature(&fields, &SignKey::new(key).expect("a key"));
+        let signature = sign::signature(&(&fields).into(), &SignKey::new(key).expect("a key"));
         fields.insert("sign".to_owned(), signature);
         shop::unsigned(&fields)
     };

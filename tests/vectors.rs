@@ -1,12 +1,15 @@
 //! The published samples of the platform's signed messages: all must verify, the negative must not.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use selpay_kiosk::selpay::notification::{self, Notification};
 use selpay_kiosk::selpay::sign::{self, SignKey, Unverified};
-use selpay_kiosk::selpay::xml::{self, Fields};
+use selpay_kiosk::selpay::xml;
 use serde::Deserialize;
+
+type Fields = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
 struct Vector {
@@ -23,7 +26,10 @@ impl Vector {
     fn fields(&self) -> Fields {
         match (&self.body, &self.params) {
             (Some(body), _) => {
-                xml::read(&fs::read(dir().join(body)).expect("a file")).expect("a message")
+                let body = fs::read(dir().join(body)).expect("a file");
+                let fields = xml::read(&body).expect("a message");
+                let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                fields.iter().map(owned).collect()
             }
             (None, Some(params)) => {
                 let mut fields = params.clone();
@@ -60,14 +66,14 @@ fn every_published_sample_verifies_and_the_negative_does_not() {
             Err(Unverified::Mismatch)
         };
         assert_eq!(
-            sign::verify(&vector.fields(), &[vector.key()]),
+            sign::verify(&(&vector.fields()).into(), &[vector.key()]),
             expected,
             "{}",
             vector.name
         );
         if vector.valid {
             assert_eq!(
-                sign::signature(&vector.fields(), &vector.key()),
+                sign::signature(&(&vector.fields()).into(), &vector.key()),
                 vector.sign.to_ascii_uppercase(),
                 "{}",
                 vector.name
@@ -87,7 +93,7 @@ fn no_sample_verifies_after_any_change() {
                 .entry(name.clone())
                 .and_modify(|value| value.push('0'));
             assert!(
-                sign::verify(&changed, &keys).is_err(),
+                sign::verify(&(&changed).into(), &keys).is_err(),
                 "{}: {name} changed",
                 vector.name
             );
@@ -95,7 +101,7 @@ fn no_sample_verifies_after_any_change() {
                 let mut removed = fields.clone();
                 removed.remove(name);
                 assert!(
-                    sign::verify(&removed, &keys).is_err(),
+                    sign::verify(&(&removed).into(), &keys).is_err(),
                     "{}: {name} removed",
                     vector.name
                 );
@@ -110,19 +116,20 @@ fn every_published_notification_is_read_as_a_payment() {
         .iter()
         .filter(|vector| vector.valid && vector.kind == "notify")
     {
-        let verified = notification::verify(vector.fields(), &[vector.key()]).expect("valid");
+        let fields = vector.fields();
+        let verified = notification::verify((&fields).into(), &[vector.key()]).expect("valid");
         let Ok(Notification::Paid(payment)) = verified.read() else {
             panic!("{} is paid", vector.name)
         };
         assert_eq!(
             payment.order.as_str(),
-            vector.fields()["out_trade_no"],
+            fields["out_trade_no"],
             "{}",
             vector.name
         );
         assert_eq!(
             payment.total.to_string(),
-            vector.fields()["total_fee"],
+            fields["total_fee"],
             "{}",
             vector.name
         );

@@ -411,7 +411,7 @@ pub fn verify(arguments: &Verify) -> Result<(String, bool), Failure> {
         Err(error) => return Ok((format!("not a message: {error}"), false)),
     };
     let mut text = String::new();
-    for (name, value) in &fields {
+    for (name, value) in fields.iter() {
         let _ = writeln!(text, "{name} = {}", value.escape_debug());
     }
     let _ = writeln!(
@@ -430,7 +430,7 @@ pub fn verify(arguments: &Verify) -> Result<(String, bool), Failure> {
     let _ = writeln!(
         text,
         "received: {}",
-        fields.get("sign").map_or("nothing", String::as_str)
+        fields.get("sign").unwrap_or("nothing")
     );
     let verdict = sign::verify(&fields, &keys);
     match verdict {

@@ -69,8 +69,8 @@ impl Keys {
     }
 
     /// The keys that may have signed this message. Where its agent or its chain has a key of its own, that alone.
-    pub fn of(&self, fields: &Fields) -> &KeySet {
-        let value = |name| fields.get(name).map_or("", String::as_str);
+    pub fn of(&self, fields: &Fields<'_>) -> &KeySet {
+        let value = |name| fields.get(name).unwrap_or_default();
         let of = |scope: &Scope, agent_first: bool| match scope {
             Scope::Agent(agent) => agent_first && *agent == value("sign_agentno"),
             Scope::Group(group) => !agent_first && *group == value("groupno"),
@@ -116,8 +116,8 @@ mod tests {
             let fields = pairs
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            let fields: Fields = fields.collect();
-            keys.of(&fields).labels.clone()
+            let fields = fields.collect();
+            keys.of(&Fields::from(&fields)).labels.clone()
         };
         assert_eq!(labels(&[]), ["old", "new"]);
         assert_eq!(labels(&[("groupno", "77")]), ["chain"]);

@@ -49,7 +49,7 @@ pub fn judge<'k>(body: &[u8], keys: &'k Keys, mch_id: Option<&str>) -> (Worth, O
     }
 }
 
-fn read(verified: &Verified, mch_id: Option<&str>) -> Worth {
+fn read(verified: &Verified<'_>, mch_id: Option<&str>) -> Worth {
     if let (Some(ours), Some(theirs)) = (mch_id, verified.mch_id()) {
         if ours != theirs {
             return Worth::Foreign(format!("mch_id is {theirs}, not ours"));

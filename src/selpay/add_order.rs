@@ -3,6 +3,8 @@
 //! The call is unsigned and the answer comes from the network: what ends up in a QR code must point to a configured
 //! host and name our own order, or nothing is drawn.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{OrderNo, ScanUrl};
@@ -24,26 +26,29 @@ pub struct Request<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Answer<'a> {
     code: i64,
     #[serde(default)]
     msg: Option<String>,
-    #[serde(default)]
-    data: Option<Added>,
+    #[serde(borrow, default)]
+    data: Option<Added<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Added {
-    scan_url: String,
-    order: Echo,
+struct Added<'a> {
+    #[serde(borrow)]
+    scan_url: Cow<'a, str>,
+    order: Echo<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Echo {
-    app_key: String,
-    order_no: String,
+struct Echo<'a> {
+    #[serde(borrow)]
+    app_key: Cow<'a, str>,
+    #[serde(borrow)]
+    order_no: Cow<'a, str>,
     total: i64,
 }
 
@@ -86,7 +91,7 @@ pub struct ScanRules {
 
 /// Reads the platform's answer to `request` and checks the address in it.
 pub fn read(body: &[u8], request: &Request<'_>, rules: &ScanRules) -> Result<ScanUrl, NotAdded> {
-    let answer: Answer =
+    let answer: Answer<'_> =
         serde_json::from_slice(body).map_err(|error| NotAdded::Garbage(error.to_string()))?;
     if answer.code != 200 {
         let msg = answer
@@ -133,7 +138,13 @@ fn check_url(
     rules: &ScanRules,
 ) -> Result<ScanUrl, &'static str> {
     let url = ScanUrl::new(text).ok_or("it is longer than 255 characters or not plain ASCII")?;
-    if text.contains(['\\', '"', '<', '>', '^', '`', '{', '|', '}']) {
+    let belongs_nowhere = |b| {
+        matches!(
+            b,
+            b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'
+        )
+    };
+    if text.bytes().any(belongs_nowhere) {
         return Err("it holds characters that belong in no address");
     }
     let (scheme, rest) = text.split_once("://").ok_or("it has no scheme")?;

@@ -10,13 +10,13 @@ use crate::selpay::xml::Fields;
 
 /// The fields of a message whose signature was verified.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Verified {
-    fields: Fields,
+pub struct Verified<'a> {
+    fields: Fields<'a>,
     key: usize,
 }
 
 /// Checks the signature; only then can the fields be read.
-pub fn verify(fields: Fields, keys: &[SignKey]) -> Result<Verified, Unverified> {
+pub fn verify<'a>(fields: Fields<'a>, keys: &[SignKey]) -> Result<Verified<'a>, Unverified> {
     let key = sign::verify(&fields, keys)?;
     Ok(Verified { fields, key })
 }
@@ -65,7 +65,7 @@ pub enum Unreadable {
     Alphabet(&'static str),
 }
 
-impl Verified {
+impl Verified<'_> {
     /// Which of the keys signed it.
     pub fn key(&self) -> usize {
         self.key
@@ -125,10 +125,7 @@ impl Verified {
 
     /// A field's text. An empty field is as good as none: it does not take part in the signature.
     fn text(&self, name: &str) -> Option<&str> {
-        self.fields
-            .get(name)
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
+        self.fields.get(name).filter(|text| !text.is_empty())
     }
 
     fn name<T>(&self, name: &'static str, read: fn(&str) -> Option<T>) -> Result<T, Unreadable> {
@@ -139,11 +136,13 @@ impl Verified {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    /// A paid notification with these fields set, or removed where the value is empty; signed and verified.
-    fn verified(changes: &[(&str, &str)]) -> Verified {
-        let mut fields = Fields::new();
+    /// What a paid notification says with these fields set, or removed where the value is empty; signed and verified.
+    fn read(changes: &[(&str, &str)]) -> Result<Notification, Unreadable> {
+        let mut fields = BTreeMap::new();
         let usual = [
             ("status", "0"),
             ("result_code", "0"),
@@ -157,14 +156,15 @@ mod tests {
             fields.insert((*name).to_owned(), (*value).to_owned());
         }
         let key = SignKey::new("k").expect("not empty");
-        let sign = sign::signature(&fields, &key);
+        let sign = sign::signature(&Fields::from(&fields), &key);
         fields.insert("sign".to_owned(), sign);
-        verify(fields, &[key]).expect("signed with that key")
+        let verified = verify(Fields::from(&fields), &[key]).expect("signed with that key");
+        verified.read()
     }
 
     #[test]
     fn a_payment_is_read_whoever_the_customer_paid_with() {
-        let Ok(Notification::Paid(payment)) = verified(&[]).read() else {
+        let Ok(Notification::Paid(payment)) = read(&[]) else {
             panic!("paid")
         };
         assert_eq!(payment.transaction.as_str(), "T1");
@@ -177,23 +177,20 @@ mod tests {
     fn all_three_zeros_are_needed_and_compared_as_text() {
         for name in ["status", "result_code", "pay_result"] {
             for value in ["1", "00", "0 ", "+0", "0.0", "SUCCESS"] {
-                let read = verified(&[(name, value)]).read();
+                let read = read(&[(name, value)]);
                 assert!(
                     matches!(read, Ok(Notification::NotPaid(_))),
                     "{name}={value}: {read:?}"
                 );
             }
-            assert_eq!(
-                verified(&[(name, "")]).read(),
-                Err(Unreadable::Missing(name))
-            );
+            assert_eq!(read(&[(name, "")]), Err(Unreadable::Missing(name)));
         }
     }
 
     #[test]
     fn a_failed_payment_names_its_order_and_its_reason() {
         let Ok(Notification::NotPaid(attempt)) =
-            verified(&[("result_code", "1"), ("err_code", "SYSTEMERROR")]).read()
+            read(&[("result_code", "1"), ("err_code", "SYSTEMERROR")])
         else {
             panic!("not paid")
         };
@@ -218,13 +215,13 @@ mod tests {
             "99999999999999999999999",
         ] {
             assert_eq!(
-                verified(&[("total_fee", value)]).read(),
+                read(&[("total_fee", value)]),
                 Err(Unreadable::Alphabet("total_fee")),
                 "{value}"
             );
         }
         assert_eq!(
-            verified(&[("total_fee", "")]).read(),
+            read(&[("total_fee", "")]),
             Err(Unreadable::Missing("total_fee"))
         );
     }
@@ -232,16 +229,15 @@ mod tests {
     #[test]
     fn a_field_that_could_hide_another_is_refused() {
         assert_eq!(
-            verified(&[("out_trade_no", "N1&total_fee=1")]).read(),
+            read(&[("out_trade_no", "N1&total_fee=1")]),
             Err(Unreadable::Alphabet("out_trade_no"))
         );
         assert_eq!(
-            verified(&[("transaction_id", "T1&x=1")]).read(),
+            read(&[("transaction_id", "T1&x=1")]),
             Err(Unreadable::Alphabet("transaction_id"))
         );
         // The customer's own words may hold anything; they decide nothing.
-        let Ok(Notification::Paid(payment)) = verified(&[("attach", "x&total_fee=1")]).read()
-        else {
+        let Ok(Notification::Paid(payment)) = read(&[("attach", "x&total_fee=1")]) else {
             panic!("paid")
         };
         assert_eq!(payment.total, 350);
@@ -249,8 +245,7 @@ mod tests {
 
     #[test]
     fn a_coupon_does_not_change_the_total() {
-        let Ok(Notification::Paid(payment)) =
-            verified(&[("cash_fee", "100"), ("coupon_fee", "250")]).read()
+        let Ok(Notification::Paid(payment)) = read(&[("cash_fee", "100"), ("coupon_fee", "250")])
         else {
             panic!("paid")
         };
@@ -265,7 +260,7 @@ mod tests {
             "99999999999999",
             "yesterday",
         ] {
-            let Ok(Notification::Paid(payment)) = verified(&[("time_end", time)]).read() else {
+            let Ok(Notification::Paid(payment)) = read(&[("time_end", time)]) else {
                 panic!("paid")
             };
             assert_eq!(payment.time_end.as_deref(), Some(time));

@@ -43,10 +43,10 @@ pub enum Unverified {
 }
 
 /// What is signed, without the key: `a=1&b=2`.
-pub fn string_to_sign(fields: &Fields) -> String {
+pub fn string_to_sign(fields: &Fields<'_>) -> String {
     let mut text = String::with_capacity(1024);
-    for (name, value) in fields {
-        if planted::has(Bug::KnownFieldsSigned) && matches!(name.as_str(), "appid" | "attach") {
+    for (name, value) in fields.iter() {
+        if planted::has(Bug::KnownFieldsSigned) && matches!(name, "appid" | "attach") {
             continue;
         }
         if name != "sign" && !value.is_empty() {
@@ -62,7 +62,7 @@ pub fn string_to_sign(fields: &Fields) -> String {
 }
 
 /// The signature of `fields` under `key`: 32 upper-case hex digits.
-pub fn signature(fields: &Fields, key: &SignKey) -> String {
+pub fn signature(fields: &Fields<'_>, key: &SignKey) -> String {
     let mut digest = Md5::new();
     digest.update(string_to_sign(fields));
     digest.update("&key=");
@@ -73,16 +73,13 @@ pub fn signature(fields: &Fields, key: &SignKey) -> String {
 /// Checks the message's signature; the index of the key that made it.
 ///
 /// Compares in constant time and takes either case of hex, as both are seen.
-pub fn verify(fields: &Fields, keys: &[SignKey]) -> Result<usize, Unverified> {
-    let sign = match fields.get("sign").map(String::as_str) {
+pub fn verify(fields: &Fields<'_>, keys: &[SignKey]) -> Result<usize, Unverified> {
+    let sign = match fields.get("sign") {
         None | Some("") => return Err(Unverified::Unsigned),
         Some(sign) => sign.to_ascii_uppercase(),
     };
     // Absent or empty means the documented default, MD5.
-    if !matches!(
-        fields.get("sign_type").map_or("", String::as_str),
-        "" | "MD5"
-    ) {
+    if !matches!(fields.get("sign_type"), None | Some("" | "MD5")) {
         return Err(Unverified::SignType);
     }
     keys.iter()
@@ -98,9 +95,21 @@ pub fn verify(fields: &Fields, keys: &[SignKey]) -> Result<usize, Unverified> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    fn fields(pairs: &[(&str, &str)]) -> Fields {
+    type Message = BTreeMap<String, String>;
+
+    fn verify(message: &Message, keys: &[SignKey]) -> Result<usize, Unverified> {
+        super::verify(&message.into(), keys)
+    }
+
+    fn signature(message: &Message, key: &SignKey) -> String {
+        super::signature(&message.into(), key)
+    }
+
+    fn message(pairs: &[(&str, &str)]) -> Message {
         pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -113,7 +122,7 @@ mod tests {
 
     #[test]
     fn names_are_joined_in_byte_order_without_sign_and_empty_values() {
-        let fields = fields(&[
+        let message = message(&[
             ("b", "2"),
             ("B", "1"),
             ("sign", "X"),
@@ -121,12 +130,15 @@ mod tests {
             ("zero", "0"),
             ("sign_type", "MD5"),
         ]);
-        assert_eq!(string_to_sign(&fields), "B=1&b=2&sign_type=MD5&zero=0");
+        assert_eq!(
+            string_to_sign(&Fields::from(&message)),
+            "B=1&b=2&sign_type=MD5&zero=0"
+        );
     }
 
     #[test]
     fn wechats_own_published_example_verifies() {
-        let mut example = fields(&[
+        let mut example = message(&[
             ("appid", "wxd930ea5d5a258f4f"),
             ("body", "test"),
             ("device_info", "1000"),
@@ -152,7 +164,7 @@ mod tests {
 
     #[test]
     fn every_field_takes_part_known_or_not() {
-        let mut message = fields(&[("total_fee", "350"), ("invented", "yes")]);
+        let mut message = message(&[("total_fee", "350"), ("invented", "yes")]);
         let sign = signature(&message, &key("k"));
         message.insert("sign".to_owned(), sign);
         assert_eq!(verify(&message, &[key("k")]), Ok(0));
@@ -171,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_unsigned_or_otherwise_signed_message_is_not_verified() {
-        let mut message = fields(&[("a", "1")]);
+        let mut message = message(&[("a", "1")]);
         assert_eq!(verify(&message, &[key("k")]), Err(Unverified::Unsigned));
         message.insert("sign".to_owned(), String::new());
         assert_eq!(verify(&message, &[key("k")]), Err(Unverified::Unsigned));

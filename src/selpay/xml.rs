@@ -4,8 +4,8 @@
 //! no comment, no attribute, no nested and no repeated element; only the predefined and numeric entities; only UTF-8.
 //! It must never expand, fetch or guess anything.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
@@ -14,7 +14,41 @@ use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 pub const MAX_BODY: usize = 16 * 1024;
 
 /// The fields of a message as received, by name in byte order. Nothing in here has been verified.
-pub type Fields = BTreeMap<String, String>;
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Fields<'a>(Vec<(&'a str, Cow<'a, str>)>);
+
+impl<'a> Fields<'a> {
+    /// The value of the field, if there is such a field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let place = self.0.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    /// Name and value of each, in byte order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, &**value))
+    }
+
+    /// A text in which a name stands twice has two readings.
+    fn sorted(mut fields: Vec<(&'a str, Cow<'a, str>)>) -> Result<Fields<'a>, Malformed> {
+        fields.sort_unstable_by_key(|(name, _)| *name);
+        match fields.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(Malformed::Repeated(pair[0].0.to_owned())),
+            None => Ok(Fields(fields)),
+        }
+    }
+}
+
+impl<'a> From<&'a BTreeMap<String, String>> for Fields<'a> {
+    fn from(fields: &'a BTreeMap<String, String>) -> Fields<'a> {
+        let fields = fields.iter();
+        Fields(
+            fields
+                .map(|(name, value)| (name.as_str(), value.into()))
+                .collect(),
+        )
+    }
+}
 
 /// Why a body is not a message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -55,7 +89,7 @@ pub enum Malformed {
 ///
 /// A byte order mark and blanks around the document are tolerated; values are taken as they are, neither trimmed
 /// nor normalised, because the signature covers them so.
-pub fn read(body: &[u8]) -> Result<Fields, Malformed> {
+pub fn read(body: &[u8]) -> Result<Fields<'_>, Malformed> {
     if body.len() > MAX_BODY {
         return Err(Malformed::Oversized);
     }
@@ -66,33 +100,37 @@ pub fn read(body: &[u8]) -> Result<Fields, Malformed> {
     }
     let mut reader = Reader::from_str(text);
     let mut place = Place::Before { declared: false };
-    let mut fields = Fields::new();
+    let mut fields = Vec::with_capacity(32);
     loop {
         let event = reader
             .read_event()
             .map_err(|error| Malformed::Syntax(error.to_string()))?;
         if matches!(event, Event::Eof) {
-            return if matches!(place, Place::After) {
-                Ok(fields)
-            } else {
-                Err(Malformed::Root)
+            return match place {
+                Place::After => Fields::sorted(fields),
+                _ => Err(Malformed::Root),
             };
         }
-        place = place.after(event, &mut fields)?;
+        place = place.after(event, text, &mut fields)?;
     }
 }
 
 /// Where in the document the reader is.
-enum Place {
+enum Place<'a> {
     Before { declared: bool },
     Root,
-    Field { name: String, value: String },
+    Field { name: &'a str, value: Cow<'a, str> },
     After,
 }
 
-impl Place {
-    /// Takes one event in; a finished field goes into `fields`.
-    fn after(self, event: Event<'_>, fields: &mut Fields) -> Result<Place, Malformed> {
+impl<'a> Place<'a> {
+    /// Takes one event of this text in; a finished field goes into `fields`.
+    fn after(
+        self,
+        event: Event<'_>,
+        text: &'a str,
+        fields: &mut Vec<(&'a str, Cow<'a, str>)>,
+    ) -> Result<Place<'a>, Malformed> {
         match (self, event) {
             (_, Event::DocType(_)) => Err(Malformed::DocumentType),
             (_, Event::PI(_)) => Err(Malformed::Foreign("a processing instruction")),
@@ -102,41 +140,41 @@ impl Place {
                 check_encoding(&declaration)?;
                 Ok(Place::Before { declared: true })
             }
-            (Place::Before { .. }, Event::Start(start)) if field_name(&start)? == "xml" => {
+            (Place::Before { .. }, Event::Start(start)) if field_name(&start, text)? == "xml" => {
                 Ok(Place::Root)
             }
-            (Place::Before { .. }, Event::Empty(start)) if field_name(&start)? == "xml" => {
+            (Place::Before { .. }, Event::Empty(start)) if field_name(&start, text)? == "xml" => {
                 Ok(Place::After)
             }
 
             (Place::Root, Event::Start(start)) => Ok(Place::Field {
-                name: field_name(&start)?,
-                value: String::new(),
+                name: field_name(&start, text)?,
+                value: Cow::Borrowed(""),
             }),
             (Place::Root, Event::Empty(start)) => {
-                keep(fields, field_name(&start)?, String::new())?;
+                fields.push((field_name(&start, text)?, Cow::Borrowed("")));
                 Ok(Place::Root)
             }
             (Place::Root, Event::End(_)) => Ok(Place::After),
 
-            (Place::Field { name, mut value }, Event::Text(text)) => {
-                value.push_str(&text.decode().map_err(|_| Malformed::Encoding)?);
+            (Place::Field { name, value }, Event::Text(more)) => {
+                let value = value + part(text, &more)?;
                 Ok(Place::Field { name, value })
             }
-            (Place::Field { name, mut value }, Event::CData(text)) => {
-                value.push_str(&text.decode().map_err(|_| Malformed::Encoding)?);
+            (Place::Field { name, value }, Event::CData(more)) => {
+                let value = value + part(text, &more)?;
                 Ok(Place::Field { name, value })
             }
             (Place::Field { name, mut value }, Event::GeneralRef(reference)) => {
-                value.push(resolve(&reference)?);
+                value.to_mut().push(resolve(&reference)?);
                 Ok(Place::Field { name, value })
             }
             (Place::Field { name, value }, Event::End(_)) => {
-                keep(fields, name, value)?;
+                fields.push((name, value));
                 Ok(Place::Root)
             }
             (Place::Field { name, .. }, Event::Start(_) | Event::Empty(_)) => {
-                Err(Malformed::Nested(name))
+                Err(Malformed::Nested(name.to_owned()))
             }
 
             // Blanks between elements mean nothing; anything else there would be signed by nobody.
@@ -154,28 +192,25 @@ impl Place {
     }
 }
 
-fn keep(fields: &mut Fields, name: String, value: String) -> Result<(), Malformed> {
-    match fields.entry(name) {
-        Entry::Occupied(field) => Err(Malformed::Repeated(field.key().clone())),
-        Entry::Vacant(field) => {
-            field.insert(value);
-            Ok(())
-        }
-    }
+/// The part of the text that these bytes of it are. It is UTF-8: that was seen when the whole was read.
+fn part<'a>(text: &'a str, bytes: &[u8]) -> Result<&'a str, Malformed> {
+    let from = (bytes.as_ptr().addr()).wrapping_sub(text.as_ptr().addr());
+    text.get(from..from.wrapping_add(bytes.len()))
+        .ok_or(Malformed::Encoding)
 }
 
-fn field_name(start: &BytesStart<'_>) -> Result<String, Malformed> {
+fn field_name<'a>(start: &BytesStart<'_>, text: &'a str) -> Result<&'a str, Malformed> {
     if !start.attributes_raw().trim_ascii().is_empty() {
         return Err(Malformed::Foreign("an attribute"));
     }
-    let name = std::str::from_utf8(start.name().into_inner()).map_err(|_| Malformed::Encoding)?;
+    let name = part(text, start.name().into_inner())?;
     let simple = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if name.is_empty() || !name.bytes().all(simple) {
         return Err(Malformed::Foreign(
             "an element name beyond A-Z a-z 0-9 _ - .",
         ));
     }
-    Ok(name.to_owned())
+    Ok(name)
 }
 
 fn check_encoding(declaration: &BytesDecl<'_>) -> Result<(), Malformed> {
@@ -218,7 +253,8 @@ mod tests {
     use super::*;
 
     fn fields(body: &str) -> Result<Vec<(String, String)>, Malformed> {
-        read(body.as_bytes()).map(|fields| fields.into_iter().collect())
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        read(body.as_bytes()).map(|fields| fields.iter().map(owned).collect())
     }
 
     fn one(value: &str) -> Result<Vec<(String, String)>, Malformed> {

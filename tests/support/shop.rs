@@ -1,6 +1,7 @@
 //! A shop for tests: the real binaries on loopback and free ports, in a directory of its own, gone when it is dropped.
 #![allow(dead_code, reason = "each test file uses its part of the shop")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::iter;
@@ -14,7 +15,6 @@ use selpay_kiosk::files;
 use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId};
 use selpay_kiosk::merchant::config::token_digest;
 use selpay_kiosk::selpay::sign::{self, SignKey};
-use selpay_kiosk::selpay::xml::Fields;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -571,6 +571,9 @@ pub fn deliveries(platform: &Program, order: &str) -> Vec<Value> {
     found["deliveries"].as_array().expect("a list").clone()
 }
 
+/// The fields of a message.
+pub type Fields = BTreeMap<String, String>;
+
 /// The fields of a paid notification.
 pub fn paid(order: &str, transaction: &str, total: &str) -> Fields {
     let pairs = [
@@ -596,7 +599,7 @@ pub fn paid(order: &str, transaction: &str, total: &str) -> Fields {
 /// These fields as a message, signed with the shop's key.
 pub fn signed(mut fields: Fields) -> String {
     let key = SignKey::new(SIGN_KEY).expect("a key");
-    let signature = sign::signature(&fields, &key);
+    let signature = sign::signature(&(&fields).into(), &key);
     fields.insert("sign".to_owned(), signature);
     unsigned(&fields)
 }

@@ -119,12 +119,12 @@ fn told(language: Language, event: &Event) -> String {
 /// The platform's message, field by field.
 fn message(language: Language, payment: &Payment) -> String {
     let mut fields = String::new();
-    for (name, value) in xml::read(&payment.body).unwrap_or_default() {
+    for (name, value) in xml::read(&payment.body).unwrap_or_default().iter() {
         let _ = write!(
             fields,
             r#"<dt class="number">{}</dt><dd class="number">{}</dd>"#,
-            escape(&name),
-            escape(&value)
+            escape(name),
+            escape(value)
         );
     }
     format!(
