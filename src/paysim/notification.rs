@@ -27,7 +27,12 @@ pub struct Payment<'a> {
 impl Payment<'_> {
     /// The platform's own number of this payment: merchant, day, serial; 32 letters and digits at most.
     pub fn transaction_id(&self) -> String {
-        self.transaction_id_of(day(&codec::beijing_time(self.at.0)))
+        self.transaction_id_of(day(&self.time_end()))
+    }
+
+    /// When it was paid, as the platform writes it: `yyyyMMddHHmmss` in Beijing.
+    pub fn time_end(&self) -> String {
+        codec::beijing_time(self.at.0)
     }
 
     fn transaction_id_of(&self, day: &str) -> String {
@@ -44,48 +49,46 @@ impl Payment<'_> {
             let wrong = if sign.starts_with('0') { "1" } else { "0" };
             sign.replace_range(..1, wrong);
         }
-        fields.insert("sign", sign);
+        fields.insert("sign", sign.into());
         codec::write_xml(&fields)
     }
 
-    fn fields(&self) -> Fields {
-        let time = codec::beijing_time(self.at.0);
+    fn fields(&self) -> Fields<'_> {
+        let time = self.time_end();
         let alipay = self.trade_type.starts_with("pay.alipay");
         let (bank, payer) = if alipay {
-            ("ALIPAYACCOUNT", format!("2088{}", digits(self.serial, 12)))
+            ("ALIPAYACCOUNT", ["2088", &digits(self.serial, 12)].concat())
         } else {
-            ("CFT", format!("oSim{}", digits(self.serial, 24)))
+            ("CFT", ["oSim", &digits(self.serial, 24)].concat())
         };
+        let out_transaction_id = ["4200", day(&time), &digits(self.serial, 16)].concat();
         let mut fields = Fields::from([
-            ("version", "2.0".to_owned()),
-            ("charset", "UTF-8".to_owned()),
-            ("sign_type", "MD5".to_owned()),
-            ("status", "0".to_owned()),
-            ("result_code", "0".to_owned()),
-            ("mch_id", self.mch_id.to_owned()),
-            ("nonce_str", digits(self.serial ^ self.at.0, 20)),
-            ("openid", payer),
-            ("trade_type", self.trade_type.to_owned()),
-            ("is_subscribe", "N".to_owned()),
-            ("pay_result", self.pay_result.to_owned()),
-            ("transaction_id", self.transaction_id_of(day(&time))),
-            (
-                "out_transaction_id",
-                ["4200", day(&time), &digits(self.serial, 16)].concat(),
-            ),
-            ("out_trade_no", self.order_no.to_owned()),
-            ("total_fee", self.total_fee.to_string()),
-            ("fee_type", "CNY".to_owned()),
-            ("bank_type", bank.to_owned()),
-            ("time_end", time),
+            ("bank_type", bank.into()),
+            ("charset", "UTF-8".into()),
+            ("fee_type", "CNY".into()),
+            ("is_subscribe", "N".into()),
+            ("mch_id", self.mch_id.into()),
+            ("nonce_str", digits(self.serial ^ self.at.0, 20).into()),
+            ("openid", payer.into()),
+            ("out_trade_no", self.order_no.into()),
+            ("out_transaction_id", out_transaction_id.into()),
+            ("pay_result", self.pay_result.into()),
+            ("result_code", "0".into()),
+            ("sign_type", "MD5".into()),
+            ("status", "0".into()),
+            ("total_fee", self.total_fee.to_string().into()),
+            ("trade_type", self.trade_type.into()),
+            ("transaction_id", self.transaction_id_of(day(&time)).into()),
+            ("version", "2.0".into()),
         ]);
+        fields.insert("time_end", time.into());
         if self.pay_result != "0" {
-            fields.insert("pay_info", "支付失败".to_owned());
+            fields.insert("pay_info", "支付失败".into());
         }
         if self.serial % 2 == 1 {
             // The real one sends fields that its document leaves out, and texts that need their CDATA.
-            fields.insert("appid", "wx1f87d44db95cba7a".to_owned());
-            fields.insert("attach", "无人售货 <1> & Co".to_owned());
+            fields.insert("appid", "wx1f87d44db95cba7a".into());
+            fields.insert("attach", "无人售货 <1> & Co".into());
         }
         fields
     }
@@ -98,10 +101,13 @@ fn day(time: &str) -> &str {
 
 /// The last `width` decimal digits of a number, with leading zeros.
 fn digits(number: u64, width: usize) -> String {
-    let last = 10_u64
-        .checked_pow(width as u32)
-        .map_or(number, |all| number % all);
-    format!("{last:0width$}")
+    let mut rest = number;
+    let mut digits = vec!['0'; width];
+    for digit in digits.iter_mut().rev() {
+        *digit = char::from(b'0' + (rest % 10) as u8);
+        rest /= 10;
+    }
+    digits.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -140,12 +146,12 @@ mod tests {
             ("time_end", 14),
         ];
         for trade_type in ["pay.weixin.jspay", "pay.alipay.native"] {
-            let fields = Payment {
+            let payment = Payment {
                 trade_type,
                 serial: u64::MAX,
                 ..PAYMENT
-            }
-            .fields();
+            };
+            let fields = payment.fields();
             for (name, length) in longest {
                 let value = fields.get(name).unwrap_or_else(|| panic!("{name}"));
                 assert!((1..=length).contains(&value.len()), "{name}: {value}");
