@@ -6,13 +6,15 @@ use crate::story::Torn;
 /// A write and what it wrote over.
 struct Change {
     at: usize,
-    old: Vec<u8>,
-    new: Vec<u8>,
+    old: Record,
+    new: Record,
 }
 
 /// So many writes a lying disk can lose.
 const LIES: usize = 6;
 const SLOT: usize = selpay_kiosk::kiosk::journal::RECORD_SIZE;
+
+type Record = [u8; SLOT];
 
 #[derive(Default)]
 pub struct Disk {
@@ -26,9 +28,10 @@ pub struct Disk {
 
 impl Disk {
     pub fn write(&mut self, at: usize, new: &[u8]) {
-        let old = self.content[at..at + new.len()].to_vec();
-        self.content[at..at + new.len()].copy_from_slice(new);
-        let new = new.to_vec();
+        let record = |bytes: &[u8]| Record::try_from(bytes).expect("one record");
+        let place = &mut self.content[at..at + SLOT];
+        let (old, new) = (record(place), record(new));
+        place.copy_from_slice(&new);
         self.unsynced.push(Change { at, old, new });
     }
 

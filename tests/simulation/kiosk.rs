@@ -368,21 +368,22 @@ impl Platform for Hardware {
                     };
                     world.purchase_and_tell(purchase, 0);
                 }
-                (fate != Fate::AnswerLost).then(|| Ok(answer(order, total)))
+                (fate != Fate::AnswerLost).then(|| Ok(scan_url(order)))
             } else {
-                Some(Err(r#"{"msg":"订单号已存在","code":500}"#.to_owned()))
+                Some(Err(NotAdded::Refused))
             }
         };
         self.step();
         self.passes(if answer.is_some() { 150 } else { CALL_TIME }, idle);
-        let (Ok(mut body) | Err(mut body)) = answer.ok_or(NotAdded::NoAnswer)?;
-        if fate == Fate::Garbled {
-            let cut = self
-                .world
-                .0
-                .borrow_mut()
-                .dice
-                .within(0, body.len() as u64 - 1) as usize;
+        let answer = answer.ok_or(NotAdded::NoAnswer)?;
+        let is_garbled = fate == Fate::Garbled;
+        if !is_garbled && !self.world.0.borrow().wire {
+            return answer;
+        }
+        let mut body = body(&answer, order, total);
+        if is_garbled {
+            let last = body.len() as u64 - 1;
+            let cut = self.world.0.borrow_mut().dice.within(0, last) as usize;
             body = body.chars().take(cut).collect();
         }
         let request = Request {
@@ -394,18 +395,29 @@ impl Platform for Hardware {
             hosts: vec!["up.selpay.cn".to_owned()],
             plain_http: false,
         };
-        add_order::read(body.as_bytes(), &request, &rules).map_err(|error| match error {
+        let read = add_order::read(body.as_bytes(), &request, &rules);
+        let read = read.map_err(|error| match error {
             add_order::NotAdded::Garbage(_) => NotAdded::NoAnswer,
             _ => NotAdded::Refused,
-        })
+        });
+        assert!(is_garbled || read == answer, "{body} is read as {read:?}");
+        read
     }
 }
 
-/// What the platform answers to an order that it has added.
-fn answer(order: OrderNo, total: Fen) -> String {
+/// Where the customer of an order pays.
+fn scan_url(order: OrderNo) -> ScanUrl {
     let url = format!("https://up.selpay.cn/#/pages/rt/index?appKey={APP_KEY}&no={order}");
-    format!(
-        r#"{{"msg":"操作成功","code":200,"data":{{"scanUrl":"{url}","order":{{"appKey":"{APP_KEY}","orderNo":"{order}","total":{total}}}}}}}"#,
-        total = total.get()
-    )
+    ScanUrl::new(&url).expect("an address")
+}
+
+/// What the platform answers, on the wire.
+fn body(answer: &Result<ScanUrl, NotAdded>, order: OrderNo, total: Fen) -> String {
+    match answer {
+        Ok(url) => format!(
+            r#"{{"msg":"操作成功","code":200,"data":{{"scanUrl":"{url}","order":{{"appKey":"{APP_KEY}","orderNo":"{order}","total":{total}}}}}}}"#,
+            total = total.get()
+        ),
+        Err(_) => r#"{"msg":"订单号已存在","code":500}"#.to_owned(),
+    }
 }

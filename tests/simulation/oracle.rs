@@ -1,8 +1,7 @@
 //! What must never happen (DESIGN.md, section 2), checked after every event. It shares no code with the product: it keeps
 //! its own lists, and reads the books only to compare.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use rustc_hash::{FxHashMap, FxHashSet};
 use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId, TransactionId};
 use selpay_kiosk::kiosk::machine::screen::{Failure, Screen};
 use selpay_kiosk::money::Fen;
@@ -13,30 +12,31 @@ use crate::books::{CLAIM_TIME, Held, Question, Reply, Stands, Store};
 #[derive(Default)]
 pub struct Oracle {
     /// Every payment that a customer has made: number and amount.
-    paid: BTreeMap<TransactionId, (OrderNo, u64)>,
+    paid: FxHashMap<TransactionId, (OrderNo, u64)>,
     /// Those of which the merchant was told, in words that it must have understood.
-    told: BTreeSet<TransactionId>,
+    told: FxHashSet<TransactionId>,
     /// Those that the merchant has answered `success` for.
-    acknowledged: BTreeSet<TransactionId>,
+    acknowledged: FxHashSet<TransactionId>,
     /// How many lines of the books were read, and where they leave each payment.
     lines: usize,
-    stands: BTreeMap<TransactionId, Stands>,
+    stands: FxHashMap<TransactionId, Stands>,
     /// When each payment was first seen to wait for its claim.
-    waits_since: BTreeMap<TransactionId, u64>,
+    waits_since: FxHashMap<TransactionId, u64>,
     /// Since when the payment waits whose sale is being claimed for the first time.
     deadline_of: Option<u64>,
-    granted: BTreeMap<SaleId, ClaimId>,
+    granted: FxHashMap<SaleId, ClaimId>,
     /// Every sale whose end was answered for, and the end.
-    ended: BTreeMap<SaleId, SaleStatus>,
-    registered: BTreeMap<OrderNo, SaleId>,
+    ended: FxHashMap<SaleId, SaleStatus>,
+    registered: FxHashMap<OrderNo, SaleId>,
     /// Every number that the kiosk has begun to register, and the sale it is for.
-    placed: BTreeMap<OrderNo, SaleId>,
-    /// The sale that was begun last: whoever stands there now, stands there for this one.
+    placed: FxHashMap<OrderNo, SaleId>,
+    /// Every sale that the kiosk has begun to register, and the one that was begun last: whoever stands there now, stands there for this one.
+    begun: FxHashSet<SaleId>,
     last_begun: Option<SaleId>,
     /// Every sale for which a relay has moved, and for how much.
-    pulsed: BTreeMap<SaleId, Fen>,
+    pulsed: FxHashMap<SaleId, Fen>,
     /// Every sale of which the kiosk has told, or tried to tell, that its goods came out.
-    reported: BTreeSet<SaleId>,
+    reported: FxHashSet<SaleId>,
     /// The sale that the customer stands before, and whether a code of it was shown.
     current: Option<SaleId>,
     code_shown: bool,
@@ -169,7 +169,7 @@ impl Oracle {
 
     /// The kiosk is about to register a number.
     pub fn places(&mut self, order: OrderNo, sale: SaleId) {
-        if !self.placed.values().any(|placed| *placed == sale) {
+        if self.begun.insert(sale) {
             self.last_begun = Some(sale);
         }
         self.placed.insert(order, sale);
@@ -315,7 +315,7 @@ impl Oracle {
     }
 
     /// What a kiosk was answered about its sales still holds.
-    fn all_is_kept(&self, sales: &BTreeMap<SaleId, Held>) {
+    fn all_is_kept(&self, sales: &FxHashMap<SaleId, Held>) {
         for (order, sale) in &self.registered {
             let is_known = sales
                 .get(sale)
@@ -345,7 +345,7 @@ impl Oracle {
     pub fn at_the_end(&mut self, now: u64, store: &mut dyn Store, was_cut: bool) {
         self.look(now, store);
         let payments = store.payments();
-        let sales: BTreeMap<SaleId, Held> = store.sales().into_iter().collect();
+        let sales: FxHashMap<SaleId, Held> = store.sales().into_iter().collect();
         let mut sum = 0;
         for (transaction, order, total) in &payments {
             assert_eq!(
@@ -384,11 +384,14 @@ impl Oracle {
             );
         }
         self.all_is_kept(&sales);
-        let mut bought: BTreeMap<SaleId, u32> = BTreeMap::new();
+        let sale_of: FxHashMap<OrderNo, SaleId> = sales
+            .iter()
+            .flat_map(|(sale, held)| held.orders.iter().map(|order| (*order, *sale)))
+            .collect();
+        let mut bought: FxHashMap<SaleId, u32> = FxHashMap::default();
         for (transaction, order, _) in &payments {
             if self.stands[transaction] == Stands::Dispensed {
-                let sale = sales.iter().find(|(_, held)| held.orders.contains(order));
-                let (sale, _) = sale.expect("M6: dispensed for nothing");
+                let sale = sale_of.get(order).expect("M6: dispensed for nothing");
                 *bought.entry(*sale).or_default() += 1;
             }
         }

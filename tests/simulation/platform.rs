@@ -8,9 +8,10 @@ use selpay_kiosk::merchant::notify::{Worth, judge};
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::paysim::notification;
 use selpay_kiosk::paysim::schedule::UnixMs;
+use selpay_kiosk::selpay::notification::{Attempt, Payment};
 
 use crate::books::{Question, Reply};
-use crate::story::{Fate, Message};
+use crate::story::{self, Fate};
 use crate::world::{Happening, World};
 
 /// When the platform tries again after a notification that was not answered `success`, in seconds.
@@ -22,11 +23,29 @@ const BEGINNING: u64 = 1_790_000_000_000;
 
 /// What the merchant is told about one payment, and whether it has heard.
 pub struct Told {
-    transaction: TransactionId,
-    body: Arc<[u8]>,
-    /// Whether anything was paid.
-    is_paid: bool,
+    message: Message,
+    /// What it says, where nobody has touched it.
+    worth: Worth,
+    /// The payment, if anything was paid.
+    transaction: Option<TransactionId>,
     heard: bool,
+}
+
+/// A notification.
+#[derive(Clone, Copy)]
+struct Message {
+    purchase: Purchase,
+    serial: u64,
+    /// When it was paid, by this world's clock.
+    at: u64,
+}
+
+/// A notification as it arrives.
+enum Arrival {
+    /// As it was sent.
+    Whole(usize),
+    /// As somebody has made it.
+    Bytes(Arc<[u8]>),
 }
 
 /// A customer's payment.
@@ -54,45 +73,33 @@ impl World {
 
     pub fn purchase_and_tell(&mut self, purchase: Purchase, delay: u64) {
         self.note("pays", purchase.total);
-        let (transaction, body) = self.message(purchase, self.told.len() as u64, KEY);
-        if purchase.succeeds {
+        let told = self.told.len();
+        let message = Message {
+            purchase,
+            serial: told as u64,
+            at: self.now,
+        };
+        let worth = message.worth();
+        let transaction = match &worth {
+            Worth::Payment(payment) => Some(payment.transaction),
+            _ => None,
+        };
+        if let Some(transaction) = transaction {
             let Purchase { order, total, .. } = purchase;
             self.oracle.paid(transaction, order, total);
         }
-        let told = self.told.len();
         self.told.push(Told {
+            message,
+            worth,
             transaction,
-            body,
-            is_paid: purchase.succeeds,
             heard: false,
         });
         self.after(delay, Happening::Notifies { told, attempt: 0 });
     }
 
-    fn message(&self, purchase: Purchase, serial: u64, key: &str) -> (TransactionId, Arc<[u8]>) {
-        let alipay = serial % 3 == 0;
-        let payment = notification::Payment {
-            mch_id: MERCHANT_ID,
-            order_no: purchase.order.as_str(),
-            total_fee: purchase.total as u32,
-            pay_result: if purchase.succeeds { "0" } else { "1" },
-            trade_type: if alipay {
-                "pay.alipay.jspay"
-            } else {
-                "pay.weixin.jspay"
-            },
-            serial,
-            at: UnixMs(BEGINNING + self.now),
-        };
-        let transaction = TransactionId::new(&payment.transaction_id()).expect("a name");
-        let body = payment.notification(key, false).into_bytes();
-        (transaction, body.into())
-    }
-
     /// One attempt to tell the merchant.
     pub fn notifies(&mut self, told: usize, attempt: usize) {
-        let fate = self.fate(Message::Notification);
-        let body = Arc::clone(&self.told[told].body);
+        let fate = self.fate(story::Message::Notification);
         let success = match fate {
             Fate::Lost => false,
             Fate::Straggles(late) => {
@@ -100,19 +107,19 @@ impl World {
                 return;
             }
             Fate::Garbled => {
-                let cut = self.dice.within(0, body.len() as u64 - 1) as usize;
-                let mut garbled = body.to_vec();
+                let mut garbled = self.told[told].message.bytes(KEY);
+                let cut = self.dice.within(0, garbled.len() as u64 - 1) as usize;
                 match self.dice.chance(500) {
                     true => garbled.truncate(cut),
                     false => garbled[cut] ^= 1 << self.dice.within(0, 6),
                 }
                 // Believed it may be all the same: a letter of the signature may be of either case.
-                let answers = self.delivers(&[garbled.into()]);
+                let answers = self.delivers(&[Arrival::Bytes(garbled.into())]);
                 answers.contains(&Some(true)) && self.was_told(told, &answers)
             }
             Fate::Doubled(0) => {
                 // Both at once, in one commit.
-                let answers = self.delivers(&[Arc::clone(&body), body]);
+                let answers = self.delivers(&[Arrival::Whole(told), Arrival::Whole(told)]);
                 self.was_told(told, &answers)
             }
             Fate::Arrives | Fate::AnswerLost | Fate::Doubled(_) => {
@@ -120,7 +127,7 @@ impl World {
                     let attempt = RETRIES.len();
                     self.after(later, Happening::Notifies { told, attempt });
                 }
-                let answers = self.delivers(&[body]);
+                let answers = self.delivers(&[Arrival::Whole(told)]);
                 self.was_told(told, &answers) && fate != Fate::AnswerLost
             }
         };
@@ -133,21 +140,19 @@ impl World {
 
     /// The merchant has answered, or not.
     fn was_told(&mut self, told: usize, answers: &[Option<bool>]) -> bool {
-        let Told {
-            transaction,
-            is_paid,
-            ..
-        } = self.told[told];
-        for success in answers.iter().flatten().filter(|_| is_paid) {
-            self.oracle.told(transaction, *success);
+        if let Some(transaction) = self.told[told].transaction {
+            for success in answers.iter().flatten() {
+                self.oracle.told(transaction, *success);
+            }
         }
         answers.contains(&Some(true))
     }
 
     /// The merchant is told what is not true, or not readable.
-    fn nonsense(&mut self, body: Arc<[u8]>) {
+    fn nonsense(&mut self, body: Vec<u8>) {
         self.note("nonsense", body.len() as u64);
-        for success in self.delivers(&[body]).into_iter().flatten() {
+        let arrival = Arrival::Bytes(body.into());
+        for success in self.delivers(&[arrival]).into_iter().flatten() {
             self.oracle.told_nonsense(success);
         }
     }
@@ -159,29 +164,32 @@ impl World {
             total,
             succeeds: true,
         };
-        let serial = 1_000_000 + self.dice.within(0, 1000);
-        let (_, signed) = self.message(purchase, serial, "a guess");
-        let body: Arc<[u8]> = match self.dice.within(0, 2) {
+        let message = Message {
+            purchase,
+            serial: 1_000_000 + self.dice.within(0, 1000),
+            at: self.now,
+        };
+        let signed = message.bytes("a guess");
+        let body = match self.dice.within(0, 2) {
             0 => signed,
             1 => {
                 let text = String::from_utf8_lossy(&signed);
                 let unsigned = text.replace("sign>", "sing>");
-                unsigned.into_bytes().into()
+                unsigned.into_bytes()
             }
             // A true message about another order, with this one's number in it.
             _ => match self.told.first() {
                 Some(told) => {
-                    let text = String::from_utf8_lossy(&told.body);
+                    let mut text = told.message.text(KEY);
                     let at = text
                         .find("<out_trade_no>")
                         .expect("every message names its order");
-                    let mut text = text.into_owned();
                     let at = at + "<out_trade_no><![CDATA[".len();
                     if &text[at..at + 32] == order.as_str() {
                         return;
                     }
                     text.replace_range(at..at + 32, order.as_str());
-                    text.into_bytes().into()
+                    text.into_bytes()
                 }
                 None => signed,
             },
@@ -189,30 +197,103 @@ impl World {
         self.nonsense(body);
     }
 
-    /// The merchant's HTTP shell: what it makes of these bodies, and what it answers; `None` where nothing comes back.
-    fn delivers(&mut self, bodies: &[Arc<[u8]>]) -> Vec<Option<bool>> {
-        let mut answers = vec![None; bodies.len()];
+    /// The merchant's HTTP shell: what it makes of these notifications, and what it answers; `None` where nothing comes back.
+    fn delivers(&mut self, arrivals: &[Arrival]) -> Vec<Option<bool>> {
+        let mut answers = vec![None; arrivals.len()];
         if !self.merchant_is_up {
             return answers;
         }
         let mut questions = Vec::new();
         let mut places = Vec::new();
-        for (place, body) in bodies.iter().enumerate() {
-            match judge(body, &self.keys_of_merchant, Some(MERCHANT_ID)).0 {
+        for (place, arrival) in arrivals.iter().enumerate() {
+            let (worth, body) = self.reads(arrival);
+            match worth {
                 Worth::Payment(payment) => {
-                    questions.push(Question::Pay(payment, Arc::clone(body)));
+                    questions.push(Question::Pay(payment, body));
                     places.push(place);
                 }
                 Worth::Attempt(_) => answers[place] = Some(true),
                 _ => answers[place] = Some(false),
             }
         }
-        for (place, reply) in self.commits(&questions) {
+        self.commits(&questions, &mut |place, reply| {
             answers[places[place]] = match reply {
                 Reply::Paid(verdict) => Some(verdict.is_success()),
                 _ => Some(false),
             };
-        }
+        });
         answers
+    }
+
+    /// What this is worth to the merchant. Where messages do not go over the wire, what nobody has touched says what was sent.
+    fn reads(&self, arrival: &Arrival) -> (Worth, Arc<[u8]>) {
+        let judged = |body: Arc<[u8]>| {
+            let (worth, _) = judge(&body, &self.keys_of_merchant, Some(MERCHANT_ID));
+            (worth, body)
+        };
+        match arrival {
+            Arrival::Bytes(body) => judged(Arc::clone(body)),
+            Arrival::Whole(told) => {
+                let Told { message, worth, .. } = &self.told[*told];
+                if !self.wire {
+                    return (worth.clone(), Arc::default());
+                }
+                let (judged, body) = judged(message.bytes(KEY).into());
+                assert_eq!(
+                    judged, *worth,
+                    "M8: the platform's own message is not believed"
+                );
+                (judged, body)
+            }
+        }
+    }
+}
+
+impl Message {
+    fn payment(&self) -> notification::Payment<'_> {
+        notification::Payment {
+            mch_id: MERCHANT_ID,
+            order_no: self.purchase.order.as_str(),
+            total_fee: self.purchase.total as u32,
+            pay_result: if self.purchase.succeeds { "0" } else { "1" },
+            trade_type: if self.serial % 3 == 0 {
+                "pay.alipay.jspay"
+            } else {
+                "pay.weixin.jspay"
+            },
+            serial: self.serial,
+            at: UnixMs(BEGINNING + self.at),
+        }
+    }
+
+    fn text(&self, key: &str) -> String {
+        self.payment().notification(key, false)
+    }
+
+    fn bytes(&self, key: &str) -> Vec<u8> {
+        self.text(key).into_bytes()
+    }
+
+    /// What it is worth to who knows the key.
+    fn worth(&self) -> Worth {
+        let Purchase {
+            order,
+            total,
+            succeeds,
+        } = self.purchase;
+        if !succeeds {
+            return Worth::Attempt(Attempt {
+                order: Some(order),
+                what: "status=0 result_code=0 pay_result=1 pay_info=支付失败".to_owned(),
+            });
+        }
+        let payment = self.payment();
+        Worth::Payment(Payment {
+            transaction: TransactionId::new(&payment.transaction_id()).expect("a name"),
+            order,
+            total,
+            trade_type: Some(payment.trade_type.to_owned()),
+            time_end: Some(payment.time_end()),
+        })
     }
 }

@@ -24,9 +24,13 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use story::{Books, Story};
 use world::{Ending, live};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Random stories of the kiosk's world: customers, network, platform, power. Exit code 1 if a promise was broken.
 #[derive(Parser)]
@@ -46,6 +50,9 @@ struct Arguments {
     /// Which books the merchant keeps
     #[arg(long, value_enum, default_value_t = Books::Memory)]
     books: Books,
+    /// On memory, too, let everything that the platform sends go over the wire: signed, written and read again
+    #[arg(long)]
+    wire: bool,
     /// Print everything as it happens
     #[arg(long)]
     tell: bool,
@@ -104,6 +111,7 @@ fn main() -> ExitCode {
 fn tell(seed: u64, arguments: &Arguments) -> Option<Ending> {
     let story = Story {
         tells: arguments.tell,
+        wire: arguments.wire || arguments.books == Books::Sqlite,
         ..Story::random(seed, arguments.customers, arguments.books)
     };
     let lived = panic::catch_unwind(|| live(&format!("seed {seed}"), &story));

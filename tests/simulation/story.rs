@@ -221,6 +221,9 @@ pub struct Story {
     pub disk_lies: bool,
     /// The kiosk's journal is almost full.
     pub aged: bool,
+    /// Whether what the platform sends goes over the wire, also where nobody touches it: then it is signed, written as XML or
+    /// JSON and read again.
+    pub wire: bool,
     /// Whether everything is printed as it happens.
     pub tells: bool,
 }
@@ -243,6 +246,7 @@ impl Story {
             shares_power: false,
             disk_lies: false,
             aged: false,
+            wire: true,
             tells: false,
         }
     }

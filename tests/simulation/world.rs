@@ -2,13 +2,14 @@
 //! that only this turns.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::AddAssign;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use rustix::time::ClockId;
 use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId};
 use selpay_kiosk::kiosk::journal::Journal;
@@ -75,8 +76,8 @@ pub struct World {
     pub oracle: Oracle,
     pub trace: u64,
     tells: bool,
-    queue: BTreeMap<(u64, u64), Happening>,
-    order_of_events: u64,
+    /// What is to happen and when, the next at the end.
+    queue: Vec<(u64, Happening)>,
     is_healed: bool,
 
     // The kiosk.
@@ -96,8 +97,9 @@ pub struct World {
     // The customers and the platform.
     pub plans: Vec<Plan>,
     pub visits: Vec<Visit>,
-    pub orders: HashMap<OrderNo, Fen>,
+    pub orders: FxHashMap<OrderNo, Fen>,
     pub told: Vec<Told>,
+    pub wire: bool,
 
     // The network.
     twists: Vec<Twist>,
@@ -209,8 +211,7 @@ impl World {
             oracle: Oracle::default(),
             trace: 0xcbf2_9ce4_8422_2325,
             tells: story.tells,
-            queue: BTreeMap::new(),
-            order_of_events: 0,
+            queue: Vec::new(),
             is_healed: false,
             disk: Disk::default(),
             keys: VecDeque::new(),
@@ -224,8 +225,9 @@ impl World {
             selling: None,
             plans: story.visits.clone(),
             visits: Vec::new(),
-            orders: HashMap::new(),
+            orders: FxHashMap::default(),
             told: Vec::new(),
+            wire: story.wire,
             twists: story.twists.clone(),
             counts: [0; 8],
             partition: Partition {
@@ -251,9 +253,11 @@ impl World {
     }
 
     pub fn after(&mut self, millis: u64, happening: Happening) {
-        self.order_of_events += 1;
-        self.queue
-            .insert((self.now + millis, self.order_of_events), happening);
+        let time = self.now + millis;
+        // Behind what happens at the same time.
+        let later = self.queue.iter().rposition(|(later, _)| *later > time);
+        let place = later.map_or(0, |place| place + 1);
+        self.queue.insert(place, (time, happening));
     }
 
     /// What happened goes into the trace: the same seed must leave the same.
@@ -261,12 +265,16 @@ impl World {
         if self.tells {
             println!("{:>12.3} s  {what} {number}", self.now as f64 / 1000.0);
         }
-        let mut mix = |byte: u64| {
-            self.trace = (self.trace ^ byte)
-                .wrapping_mul(0x0100_0000_01b3)
+        let mut mix = |word: u64| {
+            self.trace = (self.trace ^ word)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 .rotate_left(23);
         };
-        what.bytes().for_each(|byte| mix(u64::from(byte)));
+        for part in what.as_bytes().chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            mix(u64::from_le_bytes(word));
+        }
         mix(number);
         mix(self.now);
     }
@@ -278,16 +286,13 @@ impl World {
 
     /// When the next thing happens.
     pub fn next_at(&self) -> Option<u64> {
-        self.queue.first_key_value().map(|((time, _), _)| *time)
+        self.queue.last().map(|(time, _)| *time)
     }
 
     /// Time passes, and everything happens that is due.
     pub fn passes(&mut self, until: u64) {
-        while let Some(entry) = self.queue.first_entry() {
-            if entry.key().0 > until {
-                break;
-            }
-            let ((time, _), happening) = entry.remove_entry();
+        while self.next_at().is_some_and(|time| time <= until) {
+            let (time, happening) = self.queue.pop().expect("just looked");
             self.now = self.now.max(time);
             self.happens(happening);
         }
@@ -320,7 +325,7 @@ impl World {
                 if self.merchant_is_up && self.store.is_live() {
                     // As the server does: almost always there is nothing to do, and that costs no commit.
                     if self.store.is_overdue(self.now) {
-                        self.commits(&[Question::Sweep]);
+                        self.commits(&[Question::Sweep], &mut |_, _| {});
                     }
                     self.sweeps();
                 }
@@ -392,23 +397,25 @@ impl World {
             return Some(self.store.ask(self.now, question));
         }
         self.oracle.asked(question, &mut *self.store);
-        let (_, reply) = self.commits(std::slice::from_ref(question)).pop()?;
+        let mut reply = None;
+        self.commits(std::slice::from_ref(question), &mut |_, answer| {
+            reply = Some(answer);
+        });
+        let reply = reply?;
         self.oracle
             .answered(self.now, question, &reply, &mut *self.store);
         Some(reply)
     }
 
-    /// One commit of the merchant's; the answers that leave.
-    pub fn commits(&mut self, questions: &[Question]) -> Vec<(usize, Reply)> {
-        let mut replies = Vec::new();
+    /// One commit of the merchant's; it tells the answers that leave.
+    pub fn commits(&mut self, questions: &[Question], answer: &mut dyn FnMut(usize, Reply)) {
         if questions.is_empty() || !self.merchant_is_up {
-            return replies;
+            return;
         }
         if self.fails(self.faults.merchant_cut) {
             let step = self.store.steps() + self.dice.within(1, 12);
             self.store.cut_at(Some(step));
         }
-        let answer = &mut |place, reply| replies.push((place, reply));
         let committed = self.store.commit(self.now, questions, answer);
         self.commits += 1;
         match committed {
@@ -418,7 +425,6 @@ impl World {
             }
             Err(books::Died) => self.merchant_dies(),
         }
-        replies
     }
 
     fn sweeps(&mut self) {

@@ -1,7 +1,6 @@
 //! The books in memory: the same requests, the same ledger, no database. A commit is made or not made, never torn.
 
-use std::collections::BTreeMap;
-
+use rustc_hash::FxHashMap;
 use selpay_kiosk::ids::{KioskName, OrderNo, SaleId, TransactionId};
 use selpay_kiosk::merchant::ledger::{Booked, Change, Disposition, Gap, Sale, Time};
 use selpay_kiosk::merchant::store::requests::{self, Books};
@@ -15,13 +14,15 @@ use crate::story::Torn;
 #[derive(Default)]
 struct MemoryBooks {
     now: i64,
-    sales: BTreeMap<SaleId, Sale>,
-    orders: BTreeMap<OrderNo, SaleId>,
-    payments: BTreeMap<TransactionId, Booked>,
+    /// In the order in which they began; everything else names a sale by its place here.
+    sales: Vec<Sale>,
+    places: FxHashMap<SaleId, usize>,
+    orders: FxHashMap<OrderNo, usize>,
+    payments: FxHashMap<TransactionId, Booked>,
     /// Everything that has become of payments, oldest first.
     lines: Vec<(TransactionId, Disposition)>,
     /// The sales that have not ended: all others are history.
-    live: Vec<SaleId>,
+    live: Vec<usize>,
 }
 
 /// A change did not find what it was decided on.
@@ -29,8 +30,13 @@ type Void = Failed;
 const VOID: Void = Failed::Stale;
 
 impl MemoryBooks {
+    fn place(&self, sale: SaleId) -> Result<usize, Void> {
+        self.places.get(&sale).copied().ok_or(VOID)
+    }
+
     fn standing(&mut self, sale: SaleId, from: SaleStatus) -> Result<&mut Sale, Void> {
-        let sale = self.sales.get_mut(&sale).ok_or(VOID)?;
+        let place = self.place(sale)?;
+        let sale = &mut self.sales[place];
         if sale.status == from {
             Ok(sale)
         } else {
@@ -42,8 +48,8 @@ impl MemoryBooks {
         let booked = self.payments.get_mut(&transaction).ok_or(VOID)?;
         booked.disposition = to;
         self.lines.push((transaction, to));
-        for sale in self.live.iter().chain(self.orders.get(&booked.order)) {
-            let sale = self.sales.get_mut(sale).ok_or(VOID)?;
+        for place in self.live.iter().chain(self.orders.get(&booked.order)) {
+            let sale = &mut self.sales[*place];
             if sale.paid.is_some_and(|(paid_by, _)| paid_by == transaction) {
                 sale.disposition = Some(to);
             }
@@ -66,15 +72,18 @@ impl MemoryBooks {
                     claim: None,
                     disposition: None,
                 };
-                self.live.push(*sale);
-                match self.sales.insert(*sale, new) {
+                let place = self.sales.len();
+                self.sales.push(new);
+                self.live.push(place);
+                match self.places.insert(*sale, place) {
                     None => Ok(()),
                     Some(_) => Err(VOID),
                 }
             }
             Change::NewOrder { order, sale } => {
-                self.sales.get_mut(sale).ok_or(VOID)?.orders.push(*order);
-                match self.orders.insert(*order, *sale) {
+                let place = self.place(*sale)?;
+                self.sales[place].orders.push(*order);
+                match self.orders.insert(*order, place) {
                     None => Ok(()),
                     Some(_) => Err(VOID),
                 }
@@ -115,14 +124,15 @@ impl MemoryBooks {
             }
             Change::Ended { sale, from, to } => {
                 self.standing(*sale, *from)?.status = *to;
-                self.live.retain(|live| live != sale);
+                let place = self.place(*sale)?;
+                self.live.retain(|live| *live != place);
                 Ok(())
             }
         }
     }
 
     fn found(&self, wanted: impl Fn(&Sale) -> bool) -> Vec<Sale> {
-        let live = self.live.iter().filter_map(|sale| self.sales.get(sale));
+        let live = self.live.iter().map(|place| &self.sales[*place]);
         live.filter(|sale| wanted(sale)).cloned().collect()
     }
 }
@@ -135,15 +145,17 @@ impl Books for MemoryBooks {
     }
 
     fn sale(&self, sale: SaleId) -> Result<Option<Sale>, Void> {
-        Ok(self.sales.get(&sale).cloned())
+        Ok(self
+            .places
+            .get(&sale)
+            .map(|place| self.sales[*place].clone()))
     }
 
     fn sale_of(&self, order: OrderNo) -> Result<Option<Sale>, Void> {
         Ok(self
             .orders
             .get(&order)
-            .and_then(|sale| self.sales.get(sale))
-            .cloned())
+            .map(|place| self.sales[*place].clone()))
     }
 
     fn payment(&self, transaction: TransactionId) -> Result<Option<Booked>, Void> {
@@ -276,12 +288,13 @@ impl Store for MemoryStore {
     }
 
     fn sale(&mut self, sale: SaleId) -> Option<Held> {
-        self.books.sales.get(&sale).map(held)
+        let place = self.books.places.get(&sale)?;
+        Some(held(&self.books.sales[*place]))
     }
 
     fn sales(&mut self) -> Vec<(SaleId, Held)> {
         let sales = self.books.sales.iter();
-        sales.map(|(id, sale)| (*id, held(sale))).collect()
+        sales.map(|sale| (sale.id, held(sale))).collect()
     }
 
     fn payments(&mut self) -> Vec<(TransactionId, OrderNo, u64)> {
