@@ -1,5 +1,6 @@
 //! What all programs have in common: arguments, exit status, the one line that says what went wrong, logs.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -60,6 +61,14 @@ pub fn main<A: Parser>(run: impl FnOnce(A) -> Result<(), Failure>) -> ExitCode {
     };
     eprintln!("{error:#}");
     ExitCode::from(status)
+}
+
+/// Prints what was asked for. Whoever reads it may have seen enough: `| head` is no failure.
+pub fn print(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        told => told,
+    }
 }
 
 /// clap explains itself in paragraphs; scripts want a line.

@@ -4,7 +4,7 @@
 mod shop;
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use selpay_kiosk::ids::ClaimId;
 use selpay_kiosk::merchant::ledger::Time;
@@ -184,6 +184,22 @@ fn verify_tells_fields_string_and_verdict_but_never_the_key() {
     let malformed = verify("<xml><a>1</a><a>1</a></xml>");
     assert_eq!(malformed.status.code(), Some(1));
     assert!(stdout(&malformed).contains("the field a occurs twice"));
+}
+
+#[test]
+fn whoever_reads_a_list_may_have_seen_enough() {
+    let shop = Shop::open();
+    let mut list = Command::new(PROGRAMS[1])
+        .args(["balance", "--config"])
+        .arg(shop.path("merchant.toml"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    drop(list.stdout.take());
+    let ended = list.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+    assert_eq!(stderr(&ended), "");
 }
 
 #[test]

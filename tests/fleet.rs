@@ -67,7 +67,10 @@ fn a_long_poll_on_one_server_wakes_when_the_other_commits() {
 #[ignore = "needs PostgreSQL"]
 fn the_way_to_the_database_is_secret_and_leads_nowhere_else() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (ca, another) = (dir.path().join("ca.pem"), dir.path().join("another.pem"));
+    let (ca, another) = (
+        dir.path().join("our ca.pem"),
+        dir.path().join("another.pem"),
+    );
     let certificate = tls::Certificate {
         names: &["localhost"],
         years: (2020, 2100),
@@ -78,7 +81,10 @@ fn the_way_to_the_database_is_secret_and_leads_nowhere_else() {
     let _cluster = Cluster::start_with_tls(&leaf.pem(), &key.serialize_pem(), port);
     let url =
         |host: &str, options: &str| format!("postgres://merchant@{host}:{port}/postgres{options}");
-    let trusting = |ca: &Path| format!("?sslmode=verify-full&sslrootcert={}", ca.display());
+    let trusting = |ca: &Path| {
+        let ca = ca.to_str().expect("plain").replace(' ', "%20");
+        format!("?sslmode=verify-full&sslrootcert={ca}")
+    };
     let is_encrypted = |url: String| {
         let mut books = Beside::to_read(&Address::Postgres(url)).map_err(|e| e.to_string())?;
         let asked = "SELECT count(*) FROM pg_stat_ssl WHERE ssl AND pid = pg_backend_pid()";

@@ -1,6 +1,5 @@
 //! `merchant`: the merchant's server, and its books on the command line.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -67,7 +66,7 @@ fn main() -> ExitCode {
             Command::Password => (commands::password()?, true),
             Command::Verify(arguments) => commands::verify(&arguments)?,
         };
-        writeln!(std::io::stdout(), "{text}")?;
+        cli::print(&text)?;
         if good {
             Ok(())
         } else {

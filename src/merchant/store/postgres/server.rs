@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ::postgres::config::SslMode;
 use ::postgres::{Client, Config, NoTls};
+use percent_encoding::percent_decode_str;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -83,7 +84,8 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, Failed> {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         return Ok(roots);
     };
-    let authorities = pem::certificates(Path::new(file));
+    let file = percent_decode_str(file).decode_utf8_lossy();
+    let authorities = pem::certificates(Path::new(&*file));
     for authority in authorities.map_err(|error| wrong(&format!("sslrootcert: {error}")))? {
         let added = roots.add(authority);
         added.map_err(|error| wrong(&format!("sslrootcert: {file}: {error}")))?;
