@@ -140,7 +140,7 @@ fn hex(number: u128) -> Text<32> {
 
 /// The number whose [`hex`] this is.
 fn as_u128(text: &Text<32>) -> Option<u128> {
-    // Without a branch, which nobody could predict.
+    // So that no branch is left for a processor to guess at.
     let mut is_hex = true;
     let mut digit = |byte: u8| {
         let (figure, letter) = (byte.wrapping_sub(b'0'), byte.wrapping_sub(b'a'));

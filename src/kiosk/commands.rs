@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 
-use crate::cli::Failure;
+use crate::cli::{self, Failure};
 use crate::files;
 use crate::kiosk::board::file::BoardFile;
 use crate::kiosk::board::{Board, Devices, encode_png};
@@ -52,7 +52,7 @@ pub fn check(config: &Path) -> Result<(), Failure> {
             Err(text) => ("WRONG", text),
         };
         wrong += u32::from(verdict != "ok   ");
-        told = writeln!(stdout(), "{verdict} {what}: {text}");
+        told = cli::print(&format!("{verdict} {what}: {text}"));
     });
     told?;
     match wrong {
@@ -85,11 +85,8 @@ pub fn screens(board: &Path, out: &Path) -> Result<(), Failure> {
             written += 1;
         }
     }
-    writeln!(
-        stdout(),
-        "{written} screens of {width} × {height} in {}",
-        out.display()
-    )?;
+    let out = out.display();
+    cli::print(&format!("{written} screens of {width} × {height} in {out}"))?;
     Ok(())
 }
 

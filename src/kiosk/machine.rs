@@ -188,6 +188,8 @@ impl Machine {
     }
 
     /// The heart: what each state makes of each event. The last arm is for what comes too late to mean anything.
+    ///
+    /// The two come as one, so that the state, which is large, is moved once less.
     fn next(&mut self, at: (State, &Event), turn: &mut Turn<'_>) -> State {
         let now = turn.now;
         match at {

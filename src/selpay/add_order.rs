@@ -3,8 +3,6 @@
 //! The call is unsigned and the answer comes from the network: what ends up in a QR code must point to a configured
 //! host and name our own order, or nothing is drawn.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{OrderNo, ScanUrl};
@@ -26,29 +24,26 @@ pub struct Request<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct Answer {
     code: i64,
     #[serde(default)]
     msg: Option<String>,
-    #[serde(borrow, default)]
-    data: Option<Added<'a>>,
+    #[serde(default)]
+    data: Option<Added>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Added<'a> {
-    #[serde(borrow)]
-    scan_url: Cow<'a, str>,
-    order: Echo<'a>,
+struct Added {
+    scan_url: String,
+    order: Echo,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Echo<'a> {
-    #[serde(borrow)]
-    app_key: Cow<'a, str>,
-    #[serde(borrow)]
-    order_no: Cow<'a, str>,
+struct Echo {
+    app_key: String,
+    order_no: String,
     total: i64,
 }
 
@@ -91,7 +86,7 @@ pub struct ScanRules {
 
 /// Reads the platform's answer to `request` and checks the address in it.
 pub fn read(body: &[u8], request: &Request<'_>, rules: &ScanRules) -> Result<ScanUrl, NotAdded> {
-    let answer: Answer<'_> =
+    let answer: Answer =
         serde_json::from_slice(body).map_err(|error| NotAdded::Garbage(error.to_string()))?;
     if answer.code != 200 {
         let msg = answer
@@ -138,13 +133,7 @@ fn check_url(
     rules: &ScanRules,
 ) -> Result<ScanUrl, &'static str> {
     let url = ScanUrl::new(text).ok_or("it is longer than 255 characters or not plain ASCII")?;
-    let belongs_nowhere = |b| {
-        matches!(
-            b,
-            b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'
-        )
-    };
-    if text.bytes().any(belongs_nowhere) {
+    if text.contains(['\\', '"', '<', '>', '^', '`', '{', '|', '}']) {
         return Err("it holds characters that belong in no address");
     }
     let (scheme, rest) = text.split_once("://").ok_or("it has no scheme")?;

@@ -29,7 +29,7 @@ impl<'a> Fields<'a> {
         self.0.iter().map(|(name, value)| (*name, &**value))
     }
 
-    /// A text in which a name stands twice has two readings.
+    /// In byte order. Refused where a name stands twice: such a text has two readings.
     fn sorted(mut fields: Vec<(&'a str, Cow<'a, str>)>) -> Result<Fields<'a>, Malformed> {
         fields.sort_unstable_by_key(|(name, _)| *name);
         match fields.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -39,6 +39,7 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The fields of a message that somebody has made up.
 impl<'a> From<&'a BTreeMap<String, String>> for Fields<'a> {
     fn from(fields: &'a BTreeMap<String, String>) -> Fields<'a> {
         let fields = fields.iter();
@@ -127,7 +128,7 @@ impl<'a> Place<'a> {
     /// Takes one event of this text in; a finished field goes into `fields`.
     fn after(
         self,
-        event: Event<'_>,
+        event: Event<'a>,
         text: &'a str,
         fields: &mut Vec<(&'a str, Cow<'a, str>)>,
     ) -> Result<Place<'a>, Malformed> {
@@ -158,11 +159,11 @@ impl<'a> Place<'a> {
             (Place::Root, Event::End(_)) => Ok(Place::After),
 
             (Place::Field { name, value }, Event::Text(more)) => {
-                let value = value + part(text, &more)?;
+                let value = value + more.decode().map_err(|_| Malformed::Encoding)?;
                 Ok(Place::Field { name, value })
             }
             (Place::Field { name, value }, Event::CData(more)) => {
-                let value = value + part(text, &more)?;
+                let value = value + more.decode().map_err(|_| Malformed::Encoding)?;
                 Ok(Place::Field { name, value })
             }
             (Place::Field { name, mut value }, Event::GeneralRef(reference)) => {
@@ -192,18 +193,14 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The part of the text that these bytes of it are. It is UTF-8: that was seen when the whole was read.
-fn part<'a>(text: &'a str, bytes: &[u8]) -> Result<&'a str, Malformed> {
-    let from = (bytes.as_ptr().addr()).wrapping_sub(text.as_ptr().addr());
-    text.get(from..from.wrapping_add(bytes.len()))
-        .ok_or(Malformed::Encoding)
-}
-
 fn field_name<'a>(start: &BytesStart<'_>, text: &'a str) -> Result<&'a str, Malformed> {
     if !start.attributes_raw().trim_ascii().is_empty() {
         return Err(Malformed::Foreign("an attribute"));
     }
-    let name = part(text, start.name().into_inner())?;
+    // The event gives its name away for as long as it lives itself; the text lies there for longer.
+    let name = start.name().into_inner();
+    let from = (name.as_ptr().addr()).wrapping_sub(text.as_ptr().addr());
+    let name = text.get(from..from.wrapping_add(name.len())).unwrap_or("");
     let simple = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if name.is_empty() || !name.bytes().all(simple) {
         return Err(Malformed::Foreign(
@@ -276,9 +273,24 @@ mod tests {
             one("%20+"),
             "no URL decoding"
         );
+        assert_eq!(fields("<xml><a><![CDATA[]]></a></xml>"), one(""));
+        assert_eq!(fields("<xml><a>x<![CDATA[]]></a></xml>"), one("x"));
+        assert_eq!(fields("<xml><a>&amp;x<![CDATA[y]]></a></xml>"), one("&xy"));
         assert_eq!(fields("<xml><a/></xml>"), one(""));
         assert_eq!(fields("<xml><a></a></xml>"), one(""));
         assert_eq!(fields("<xml/>"), Ok(vec![]));
+    }
+
+    #[test]
+    fn fields_come_in_byte_order_whatever_the_order_of_the_text() {
+        let text = b"<xml><b>1</b><B>2</B><a>3</a></xml>";
+        let fields = read(text).expect("a message");
+        let order = [("B", "2"), ("a", "3"), ("b", "1")];
+        assert!(fields.iter().eq(order), "{fields:?}");
+        for (name, value) in order {
+            assert_eq!(fields.get(name), Some(value));
+        }
+        assert_eq!(fields.get("c"), None);
     }
 
     #[test]
@@ -320,6 +332,10 @@ mod tests {
             ),
             (
                 "<xml><a>1</a><a/></xml>",
+                Malformed::Repeated("a".to_owned()),
+            ),
+            (
+                "<xml><a>1</a><b>2</b><a>3</a></xml>",
                 Malformed::Repeated("a".to_owned()),
             ),
             (

@@ -6,15 +6,15 @@ use crate::story::Torn;
 /// A write and what it wrote over.
 struct Change {
     at: usize,
-    old: Record,
-    new: Record,
+    old: Slot,
+    new: Slot,
 }
 
 /// So many writes a lying disk can lose.
 const LIES: usize = 6;
-const SLOT: usize = selpay_kiosk::kiosk::journal::RECORD_SIZE;
+const SLOT_SIZE: usize = selpay_kiosk::kiosk::journal::RECORD_SIZE;
 
-type Record = [u8; SLOT];
+type Slot = [u8; SLOT_SIZE];
 
 #[derive(Default)]
 pub struct Disk {
@@ -28,8 +28,8 @@ pub struct Disk {
 
 impl Disk {
     pub fn write(&mut self, at: usize, new: &[u8]) {
-        let record = |bytes: &[u8]| Record::try_from(bytes).expect("one record");
-        let place = &mut self.content[at..at + SLOT];
+        let record = |bytes: &[u8]| Slot::try_from(bytes).expect("one record");
+        let place = &mut self.content[at..at + SLOT_SIZE];
         let (old, new) = (record(place), record(new));
         place.copy_from_slice(&new);
         self.unsynced.push(Change { at, old, new });
@@ -99,13 +99,17 @@ impl Disk {
     /// A record rots, but not the last: that would be a torn one.
     pub fn rots(&mut self, dice: &mut Dice) -> bool {
         let is_used = |slot: &&[u8]| slot.iter().any(|byte| *byte != 0);
-        let used = self.content.chunks_exact(SLOT).take_while(is_used).count();
+        let used = self
+            .content
+            .chunks_exact(SLOT_SIZE)
+            .take_while(is_used)
+            .count();
         if used < 3 {
             return false;
         }
         // Mostly one of the newest: the others matter to nobody any more.
         let back = dice.within(2, 6).min(used as u64 - 1) as usize;
-        let at = (used - back) * SLOT + dice.within(0, SLOT as u64 - 1) as usize;
+        let at = (used - back) * SLOT_SIZE + dice.within(0, SLOT_SIZE as u64 - 1) as usize;
         self.content[at] ^= 1 << dice.within(0, 7);
         true
     }

@@ -145,13 +145,14 @@ fn the_merchants_power_may_go_while_its_books_are_begun() {
 }
 
 /// So many sales of which only the seeds know how bad their days are.
-fn random_sales(sales: u64, customers: u64, books: Books, wire: bool) -> Ending {
+fn random_sales(sales: u64, books: Books, wire: bool) -> Ending {
+    const CUSTOMERS: usize = 50;
     let began = cpu_seconds(ClockId::ThreadCPUTime);
     let mut sum = Ending::default();
-    for seed in 0..sales / customers {
+    for seed in 0..sales / CUSTOMERS as u64 {
         let story = Story {
             wire,
-            ..Story::random(seed, customers as usize, books)
+            ..Story::random(seed, CUSTOMERS, books)
         };
         sum += live(&format!("seed {seed} on {books:?}"), &story);
     }
@@ -168,21 +169,21 @@ fn random_sales(sales: u64, customers: u64, books: Books, wire: bool) -> Ending 
 
 #[test]
 fn twenty_thousand_random_sales() {
-    let on_the_wire = random_sales(20_000, 50, Books::Memory, true);
-    let off_the_wire = random_sales(20_000, 50, Books::Memory, false);
+    let on_the_wire = random_sales(20_000, Books::Memory, true);
+    let off_the_wire = random_sales(20_000, Books::Memory, false);
     assert_eq!(on_the_wire, off_the_wire);
 }
 
 #[test]
 fn two_thousand_random_sales_on_sqlite() {
-    random_sales(2_000, 50, Books::Sqlite, true);
+    random_sales(2_000, Books::Sqlite, true);
 }
 
 #[test]
 #[ignore = "needs minutes: in .ci/run"]
 fn three_hundred_thousand_random_sales() {
-    random_sales(270_000, 50, Books::Memory, true);
-    random_sales(30_000, 50, Books::Sqlite, true);
+    random_sales(270_000, Books::Memory, true);
+    random_sales(30_000, Books::Sqlite, true);
 }
 
 #[test]

@@ -30,8 +30,9 @@ pub struct Oracle {
     registered: FxHashMap<OrderNo, SaleId>,
     /// Every number that the kiosk has begun to register, and the sale it is for.
     placed: FxHashMap<OrderNo, SaleId>,
-    /// Every sale that the kiosk has begun to register, and the one that was begun last: whoever stands there now, stands there for this one.
+    /// Every sale of which the kiosk has begun to register a number.
     begun: FxHashSet<SaleId>,
+    /// The one that was begun last: whoever stands there now, stands there for this one.
     last_begun: Option<SaleId>,
     /// Every sale for which a relay has moved, and for how much.
     pulsed: FxHashMap<SaleId, Fen>,

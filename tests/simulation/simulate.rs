@@ -111,7 +111,7 @@ fn main() -> ExitCode {
 fn tell(seed: u64, arguments: &Arguments) -> Option<Ending> {
     let story = Story {
         tells: arguments.tell,
-        wire: arguments.wire || arguments.books == Books::Sqlite,
+        wire: arguments.wire,
         ..Story::random(seed, arguments.customers, arguments.books)
     };
     let lived = panic::catch_unwind(|| live(&format!("seed {seed}"), &story));

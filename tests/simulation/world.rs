@@ -31,7 +31,7 @@ use crate::disk::Disk;
 use crate::kiosk::{Hardware, KioskDisk};
 use crate::oracle::Oracle;
 use crate::platform::{self, Told};
-use crate::story::{Fate, Faults, Message, Plan, Story, Torn, Twist};
+use crate::story::{Books, Fate, Faults, Message, Plan, Story, Torn, Twist};
 
 const FOUR_HOURS: u64 = 4 * 3600 * 1000;
 
@@ -227,7 +227,8 @@ impl World {
             visits: Vec::new(),
             orders: FxHashMap::default(),
             told: Vec::new(),
-            wire: story.wire,
+            // Other books keep the bytes.
+            wire: story.wire || story.books != Books::Memory,
             twists: story.twists.clone(),
             counts: [0; 8],
             partition: Partition {

@@ -10,7 +10,7 @@
 //! | 12–15 | | amount in fen |
 //! | 16–31 | | sale |
 //! | 32–47 | 32–39: the first record's sequence number | order number or claim |
-//! | 48–63 | XXH3 of the slot, zeros here | XXH3 of the slot, the checksum of the slot before it here |
+//! | 48–63 | XXH3-128 of the slot, zeros here | XXH3-128 of the slot, the checksum of the slot before it here |
 //!
 //! The checksum is against accidents: whoever can write to the disk can write a whole journal.
 
@@ -162,7 +162,7 @@ fn header(sequence: u64) -> Slot {
     slot
 }
 
-/// XXH3 of the slot, chained to the slot before it.
+/// XXH3-128 of the slot, chained to the slot before it.
 fn checksum(before: Checksum, mut slot: Slot) -> Checksum {
     slot[48..].copy_from_slice(&before);
     XxHash3_128::oneshot(&slot).to_le_bytes()

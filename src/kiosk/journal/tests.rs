@@ -164,6 +164,57 @@ fn a_record_torn_by_the_power_is_left_out_and_written_over() {
 }
 
 #[test]
+fn the_last_slot_may_be_torn_as_any_other() {
+    let disk = Disk::new();
+    let filler = (0..SLOTS as u128 - 2).map(|number| {
+        let fact = [Fact::Sale(Fen::MAX), Fact::Settled][number as usize % 2];
+        record(number / 2, fact)
+    });
+    disk.appends(&filler.collect::<Vec<_>>());
+    assert_eq!(disk.remembered(), Ok(vec![]));
+    let before = disk.content();
+    let last = records(1000)[0];
+    disk.appends(&[last]);
+    let after = disk.content();
+    let at = (SLOTS - 1) * RECORD_SIZE;
+    for torn in 0..=RECORD_SIZE {
+        let mut content = before.clone();
+        content[at..at + torn].copy_from_slice(&after[at..at + torn]);
+        let is_whole = content == after;
+        disk.holds(&content);
+        let written = if is_whole { vec![last] } else { vec![] };
+        assert_eq!(disk.remembered(), Ok(written.clone()), "torn at {torn}");
+        // There is room for one more, or for none.
+        let next = [records(1001)[0], records(1002)[0]];
+        disk.appends(&next);
+        let all = [&written[..], &next].concat();
+        assert_eq!(disk.remembered(), Ok(all), "written after {torn}");
+    }
+}
+
+#[test]
+fn its_bytes_are_those_that_kiosks_have_on_their_disks() {
+    let disk = Disk::new();
+    disk.appends(&records(SALE)[1..2]);
+    let hex = |slot: &[u8]| slot.iter().map(|byte| format!("{byte:02x}")).collect();
+    let slots = &disk.content()[..2 * RECORD_SIZE];
+    let parts: Vec<String> = slots.chunks(16).map(hex).collect();
+    let header = [
+        "73656c7061792d6b696f736b206a6f75", // selpay-kiosk jou
+        "726e616c20320a000000000000000000", // rnal 2
+        "00000000000000000000000000000000",
+        "c026ce1f062a10ac97d75667e48241fb",
+    ];
+    let order = [
+        "00000000000000000200000000000000",
+        "01000000000000800040000000000000",
+        "02000000000000800040000000000000",
+        "718ded1dbda90eab403b9e9969751fb0",
+    ];
+    assert_eq!(parts, [header, order].concat());
+}
+
+#[test]
 fn any_damage_before_the_last_record_is_told_and_never_skipped() {
     let disk = Disk::new();
     disk.appends(&records(SALE));

@@ -195,10 +195,7 @@ fn interrupt(before: Option<Interrupted>, record: Record) -> Option<Interrupted>
     }
     match record.fact {
         Fact::Order(order) => {
-            if interrupted.sale.is_full() {
-                return None;
-            }
-            interrupted.sale.orders += 1;
+            interrupted.sale.one_more()?;
             interrupted.sale.shown = Some(order);
         }
         Fact::Claim(claim) => interrupted.claim = Some(claim),

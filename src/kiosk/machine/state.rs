@@ -39,7 +39,7 @@ pub struct Sale {
     pub id: SaleId,
     pub total: Fen,
     /// How many numbers it has had. All of them stay live.
-    pub orders: u8,
+    pub order_count: u8,
     /// The number whose code was shown last: the one that the customer may have paid.
     pub shown: Option<OrderNo>,
 }
@@ -203,14 +203,20 @@ impl Sale {
         Sale {
             id,
             total,
-            orders: 0,
+            order_count: 0,
             shown: None,
         }
     }
 
     /// Whether it can have no further number.
     pub fn is_full(&self) -> bool {
-        self.orders >= Sale::MOST_ORDERS
+        self.order_count >= Sale::MOST_ORDERS
+    }
+
+    /// It gets one more number; `None` if it can have none.
+    pub fn one_more(&mut self) -> Option<()> {
+        self.order_count = (!self.is_full()).then_some(self.order_count + 1)?;
+        Some(())
     }
 }
 

@@ -49,7 +49,8 @@ impl Machine {
     }
 
     fn place(&mut self, sale: &mut Sale, order: OrderNo, turn: &mut Turn<'_>) {
-        sale.orders += 1;
+        sale.one_more()
+            .expect("the caller looked whether there is room");
         turn.record(sale.id, Fact::Order(order));
         turn.emit(Effect::Register {
             order,
