@@ -54,7 +54,19 @@ pub fn beijing_time(unix_ms: u64) -> String {
     let (year, month, day) = date(seconds / DAY_SECONDS);
     let of_day = seconds % DAY_SECONDS;
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
+    let of_year = [month, day, hour, minute, second].map(|part| digits(part, 2));
+    [digits(year, 4), of_year.concat()].concat()
+}
+
+/// The last `width` decimal digits of a number, with leading zeros.
+pub fn digits(number: u64, width: usize) -> String {
+    let mut rest = number;
+    let mut digits = vec![b'0'; width];
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    String::from_utf8(digits).expect("digits are ASCII")
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.

@@ -2,7 +2,7 @@
 //!
 //! Pure: the same payment gives the same message, byte for byte, at each of its attempts.
 
-use super::codec::{self, Fields};
+use super::codec::{self, Fields, digits};
 use super::schedule::UnixMs;
 
 /// One payment, as the notification tells it.
@@ -97,17 +97,6 @@ impl Payment<'_> {
 /// The day of a time as the platform writes it.
 fn day(time: &str) -> &str {
     &time[..8]
-}
-
-/// The last `width` decimal digits of a number, with leading zeros.
-fn digits(number: u64, width: usize) -> String {
-    let mut rest = number;
-    let mut digits = vec!['0'; width];
-    for digit in digits.iter_mut().rev() {
-        *digit = char::from(b'0' + (rest % 10) as u8);
-        rest /= 10;
-    }
-    digits.into_iter().collect()
 }
 
 #[cfg(test)]

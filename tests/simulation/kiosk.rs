@@ -407,7 +407,8 @@ impl Platform for Hardware {
 
 /// Where the customer of an order pays.
 fn scan_url(order: OrderNo) -> ScanUrl {
-    let url = format!("https://up.selpay.cn/#/pages/rt/index?appKey={APP_KEY}&no={order}");
+    let page = "https://up.selpay.cn/#/pages/rt/index?appKey=";
+    let url = [page, APP_KEY, "&no=", order.as_str()].concat();
     ScanUrl::new(&url).expect("an address")
 }
 
