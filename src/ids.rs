@@ -131,10 +131,9 @@ name!(
 /// A number as 32 hex digits.
 fn hex(number: u128) -> Text<32> {
     let digit = |nibble| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
-    let mut bytes = [0; 32];
-    for (two, byte) in bytes.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-        (two[0], two[1]) = (digit(byte >> 4), digit(byte & 0xf));
-    }
+    let high = number.to_be_bytes().map(|byte| digit(byte >> 4));
+    let low = number.to_be_bytes().map(|byte| digit(byte & 0xf));
+    let bytes = core::array::from_fn(|place| [high, low][place % 2][place / 2]);
     Text { bytes, len: 32 }
 }
 
