@@ -22,6 +22,11 @@ pub enum Worth {
 }
 
 impl Worth {
+    /// Whether one of the keys has signed it.
+    pub fn is_verified(&self) -> bool {
+        !matches!(self, Worth::Malformed(_) | Worth::Unverified(_))
+    }
+
     /// The word for counters.
     pub fn word(&self) -> &'static str {
         match self {

@@ -237,9 +237,8 @@ impl World {
                 }
                 let (judged, body) = judged(notification.bytes(KEY).into());
                 // Who does not believe it will be told of it by the oracle.
-                let is_believed = !matches!(judged, Worth::Malformed(_) | Worth::Unverified(_));
                 assert!(
-                    !is_believed || judged == *worth,
+                    !judged.is_verified() || judged == *worth,
                     "the wire: {worth:?} was sent, and {judged:?} is read"
                 );
                 (judged, body)

@@ -17,7 +17,7 @@ use selpay_kiosk::kiosk::machine::{Machine, Settings};
 use selpay_kiosk::kiosk::ports;
 use selpay_kiosk::merchant;
 use selpay_kiosk::merchant::keys::Keys;
-use selpay_kiosk::merchant::notify::{Worth, judge};
+use selpay_kiosk::merchant::notify::judge;
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::selpay::add_order::{self, Request, ScanRules};
 use selpay_kiosk::selpay::sign::{self, SignKey};
@@ -53,7 +53,7 @@ pub fn xml(body: &[u8]) {
 /// Nothing that we have not signed is believed.
 pub fn notification(body: &[u8]) {
     let (worth, _) = judge(body, &KEYS, None);
-    let is_believed = !matches!(worth, Worth::Malformed(_) | Worth::Unverified(_));
+    let is_believed = worth.is_verified();
     let is_the_known_one = || xml::read(body) == xml::read(SIGNED);
     assert!(!is_believed || is_the_known_one(), "believed: {worth:?}");
 }
@@ -68,7 +68,7 @@ pub fn mutated(change: &[u8]) {
     let mut body = SIGNED.to_vec();
     body.splice(at..end, new.iter().copied());
     let (worth, _) = judge(&body, &KEYS, None);
-    if !matches!(worth, Worth::Malformed(_) | Worth::Unverified(_)) {
+    if worth.is_verified() {
         assert_eq!(
             worth,
             judge(SIGNED, &KEYS, None).0,

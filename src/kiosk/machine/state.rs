@@ -215,7 +215,10 @@ impl Sale {
 
     /// It gets one more number; `None` if it can have none.
     pub fn one_more(&mut self) -> Option<()> {
-        self.order_count = (!self.is_full()).then_some(self.order_count + 1)?;
+        if self.is_full() {
+            return None;
+        }
+        self.order_count += 1;
         Some(())
     }
 }

@@ -80,9 +80,10 @@ impl Server {
 /// The authorities in this PEM file, or those that browsers trust.
 fn roots(file: Option<&str>) -> Result<RootCertStore, Failed> {
     let mut roots = RootCertStore::empty();
-    let file = file.map(|file| percent_decode_str(file).decode_utf8());
-    let file = file.transpose();
-    let file = file.map_err(|error| wrong(&format!("sslrootcert: {error}")))?;
+    let file = file
+        .map(|file| percent_decode_str(file).decode_utf8())
+        .transpose()
+        .map_err(|error| wrong(&format!("sslrootcert: {error}")))?;
     let Some(file) = file.filter(|file| file != "system") else {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         return Ok(roots);
