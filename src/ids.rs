@@ -1,16 +1,17 @@
 //! The names of things on the wire and in the books: order numbers, sales, claims, transactions.
 //!
-//! All of them are held inline, so that the kiosk's machine can carry them without allocating. Each type holds
+//! None of them allocates, so that the kiosk's machine can carry them. Each type holds
 //! its documented alphabet: a value that exists is well formed.
 
 use core::fmt;
+use core::ops::Deref;
 use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Up to `N` bytes of text, held inline.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Text<const N: usize> {
+pub struct Text<const N: usize> {
     bytes: [u8; N],
     len: u8,
 }
@@ -28,15 +29,19 @@ impl<const N: usize> Text<N> {
             len: len as u8,
         })
     }
+}
 
-    fn as_str(&self) -> &str {
+impl<const N: usize> Deref for Text<N> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
         core::str::from_utf8(&self.bytes[..usize::from(self.len)]).expect("only ASCII is stored")
     }
 }
 
-/// Declares a name: a newtype over [`Text`] that reads, prints and (de)serialises as that text.
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident($max:literal), $rule:literal, $check:expr) => {
+/// Declares a name that is a text of this length at most and of this alphabet.
+macro_rules! text_name {
+    ($(#[$doc:meta])* $name:ident($max:literal), $rule:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Text<$max>);
@@ -44,25 +49,73 @@ macro_rules! name {
         impl $name {
             /// The name, if `text` is one.
             pub fn new(text: &str) -> Option<$name> {
-                let check: fn(&str) -> Option<Text<$max>> = $check;
-                check(text).map($name)
+                Text::new(text, $allowed).map($name)
             }
 
             /// The name as text.
             pub fn as_str(&self) -> &str {
-                self.0.as_str()
+                &self.0
+            }
+
+            fn text(&self) -> &Text<$max> {
+                &self.0
             }
         }
 
+        reads_and_prints!($name, $rule);
+    };
+}
+
+/// Declares a name that is a number of 128 bits, and 32 lower-case hex digits as text.
+macro_rules! number_name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// The name, if `text` is one.
+            pub fn new(text: &str) -> Option<$name> {
+                number(text).map($name)
+            }
+
+            /// A new one, from random bits.
+            pub fn from_random(random: u128) -> $name {
+                $name(uuid(random))
+            }
+
+            /// The one with this number.
+            pub fn from_u128(number: u128) -> $name {
+                $name(number)
+            }
+
+            /// Its number.
+            pub fn as_u128(&self) -> u128 {
+                self.0
+            }
+
+            /// The name as text.
+            pub fn text(&self) -> Text<32> {
+                hex(self.0)
+            }
+        }
+
+        reads_and_prints!($name, "32 lower-case hex digits");
+    };
+}
+
+/// Lets a name read, print and (de)serialise as its text.
+macro_rules! reads_and_prints {
+    ($name:ident, $rule:literal) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
+                f.write_str(&self.text())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self.as_str())
+                write!(f, concat!(stringify!($name), "({})"), self)
             }
         }
 
@@ -76,7 +129,7 @@ macro_rules! name {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
+                serializer.serialize_str(&self.text())
             }
         }
 
@@ -94,39 +147,40 @@ macro_rules! name {
 #[error("must be {0}")]
 pub struct NotAName(&'static str);
 
-fn hex32(text: &str) -> Option<Text<32>> {
-    Text::new(text, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).filter(|t| t.len == 32)
-}
-
-name!(
+text_name!(
     /// The merchant's number of one order at the platform (`orderNo`, `out_trade_no`).
     /// The platform refuses a repeated one. Ours are 32 lower-case hex digits ([`OrderNo::from_random`]).
     OrderNo(32), "1 to 32 characters of A-Z a-z 0-9 _ -",
-    |text| Text::new(text, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
 );
-name!(
+number_name!(
     /// One customer's intent to pay an exact amount; it may have several order numbers.
-    SaleId(32), "32 lower-case hex digits", hex32
+    SaleId
 );
-name!(
+number_name!(
     /// One kiosk's claim to dispense one sale, once. A retry carries the same claim.
-    ClaimId(32), "32 lower-case hex digits", hex32
+    ClaimId
 );
-name!(
+text_name!(
     /// The platform's name of one payment (`transaction_id`).
     TransactionId(32), "1 to 32 characters of A-Z a-z 0-9 _ -",
-    |text| Text::new(text, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
 );
-name!(
+text_name!(
     /// A kiosk's name at the merchant.
     KioskName(32), "1 to 32 characters of A-Z a-z 0-9 _ - .",
-    |text| Text::new(text, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')
 );
-name!(
+text_name!(
     /// The address behind a payment QR code. Only `selpay::add_order` makes one, after checking it.
     ScanUrl(255), "1 to 255 printable ASCII characters",
-    |text| Text::new(text, |b| b.is_ascii_graphic())
+    |b| b.is_ascii_graphic()
 );
+
+/// The random UUID (version 4 and its variant are set) of these random bits.
+fn uuid(random: u128) -> u128 {
+    random & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62)
+}
 
 /// A number as 32 hex digits.
 fn hex(number: u128) -> Text<32> {
@@ -138,51 +192,34 @@ fn hex(number: u128) -> Text<32> {
 }
 
 /// The number whose [`hex`] this is.
-fn as_u128(text: &Text<32>) -> Option<u128> {
-    // So that no branch is left for a processor to guess at.
-    let mut is_hex = true;
-    let mut digit = |byte: u8| {
-        let (figure, letter) = (byte.wrapping_sub(b'0'), byte.wrapping_sub(b'a'));
-        is_hex &= figure < 10 || letter < 6;
-        if figure < 10 {
-            figure
-        } else {
-            letter.wrapping_add(10)
-        }
-    };
-    let mut bytes = [0; 16];
-    for (byte, two) in bytes.iter_mut().zip(text.bytes.chunks_exact(2)) {
-        *byte = digit(two[0]) << 4 | digit(two[1]);
+fn number(text: &str) -> Option<u128> {
+    let text: &[u8; 32] = text.as_bytes().try_into().ok()?;
+    let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    // All of them, one after the other, without a branch for a processor to guess at.
+    if !text.iter().fold(true, |all, byte| all & is_hex(byte)) {
+        return None;
     }
-    is_hex.then(|| u128::from_be_bytes(bytes))
+    let digits = text.map(|byte| (byte & 0xf) + if byte > b'9' { 9 } else { 0 });
+    let bytes = core::array::from_fn(|place| digits[2 * place] << 4 | digits[2 * place + 1]);
+    Some(u128::from_be_bytes(bytes))
 }
-
-/// Names that a kiosk makes.
-macro_rules! made_here {
-    ($($name:ident)*) => {$(
-        impl $name {
-            /// A new one: the random UUID (version 4 and its variant are set) of these random bits.
-            pub fn from_random(random: u128) -> $name {
-                let uuid = random & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62);
-                $name(hex(uuid))
-            }
-
-            /// The one whose 32 hex digits are this number.
-            pub fn from_u128(number: u128) -> $name {
-                $name(hex(number))
-            }
-
-            /// The number whose 32 hex digits it is, if it is one.
-            pub fn as_u128(&self) -> Option<u128> {
-                as_u128(&self.0)
-            }
-        }
-    )*};
-}
-
-made_here!(OrderNo SaleId ClaimId);
 
 impl OrderNo {
+    /// A new one: a random UUID from random bits, in hex.
+    pub fn from_random(random: u128) -> OrderNo {
+        OrderNo::from_u128(uuid(random))
+    }
+
+    /// The one whose 32 hex digits are this number.
+    pub fn from_u128(number: u128) -> OrderNo {
+        OrderNo(hex(number))
+    }
+
+    /// The number whose 32 hex digits it is, if it is one.
+    pub fn as_u128(&self) -> Option<u128> {
+        number(self.as_str())
+    }
+
     /// The last four characters, for a person to read out.
     pub fn last_four(&self) -> &str {
         let text = self.as_str();
@@ -211,7 +248,7 @@ mod tests {
     fn our_names_are_numbers_in_hex() {
         let name = "0123456789abcdef0000000000000001";
         let number = 0x0123_4567_89ab_cdef_0000_0000_0000_0001;
-        assert_eq!(SaleId::from_u128(number).as_str(), name);
+        assert_eq!(&*SaleId::from_u128(number).text(), name);
         assert_eq!(OrderNo::from_u128(number).as_u128(), Some(number));
         assert_eq!(OrderNo::new("1").and_then(|short| short.as_u128()), None);
         for last in (' '..='~').filter(|last| !last.is_ascii_uppercase()) {

@@ -177,8 +177,8 @@ fn part<const N: usize>(slot: &Slot, at: usize) -> [u8; N] {
 fn encode(sequence: u64, record: &Record) -> io::Result<Slot> {
     let (kind, outcome, amount, id) = match &record.fact {
         Fact::Sale(total) => (1, 0, total.get(), None),
-        Fact::Order(order) => (2, 0, 0, Some(ours(order.as_u128(), order.as_str())?)),
-        Fact::Claim(claim) => (3, 0, 0, Some(ours(claim.as_u128(), claim.as_str())?)),
+        Fact::Order(order) => (2, 0, 0, Some(ours(order)?)),
+        Fact::Claim(claim) => (3, 0, 0, Some(claim.as_u128())),
         Fact::Start => (4, 0, 0, None),
         Fact::Done(outcome) => {
             let place = OUTCOMES.iter().position(|known| known == outcome);
@@ -192,17 +192,17 @@ fn encode(sequence: u64, record: &Record) -> io::Result<Slot> {
     slot[8] = kind;
     slot[9] = outcome;
     slot[12..16].copy_from_slice(&amount.to_le_bytes());
-    let sale = ours(record.sale.as_u128(), record.sale.as_str())?;
-    slot[16..32].copy_from_slice(&sale.to_le_bytes());
+    slot[16..32].copy_from_slice(&record.sale.as_u128().to_le_bytes());
     if let Some(id) = id {
         slot[32..48].copy_from_slice(&id.to_le_bytes());
     }
     Ok(slot)
 }
 
-/// Our own names are 32 hex digits, all of them.
-fn ours(number: Option<u128>, name: &str) -> io::Result<u128> {
-    number.ok_or_else(|| io::Error::other(format!("{name} is no name of this kiosk's making")))
+/// Our own order numbers are 32 hex digits, all of them.
+fn ours(order: &OrderNo) -> io::Result<u128> {
+    let number = order.as_u128();
+    number.ok_or_else(|| io::Error::other(format!("{order} is no number of this kiosk's making")))
 }
 
 fn decode(slot: &Slot) -> Option<Record> {

@@ -163,7 +163,7 @@ impl Store for SqliteStore {
     fn sale(&mut self, sale: SaleId) -> Option<Held> {
         let sql = format!("{SALES} WHERE s.sale = ?1");
         let mut statement = self.connection().prepare_cached(&sql).expect("SQL");
-        let mut rows = statement.query([sale.as_str()]).expect("rows");
+        let mut rows = statement.query([&*sale.text()]).expect("rows");
         rows.next().expect("a row").map(held)
     }
 
