@@ -141,6 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_fen_is_an_amount_from_one_to_the_most() {
+        for (fen, amount) in [
+            (0, Err(NotAnAmount::Zero)),
+            (1, Ok(1)),
+            (100_000_000, Ok(100_000_000)),
+            (100_000_001, Err(NotAnAmount::TooMuch)),
+        ] {
+            assert_eq!(Fen::try_from(fen).map(Fen::get), amount, "{fen}");
+        }
+    }
+
+    #[test]
     fn an_amount_prints_as_yuan_with_two_decimals() {
         assert_eq!(
             Fen::new(1).map(|fen| fen.to_string()).as_deref(),

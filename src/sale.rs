@@ -101,6 +101,7 @@ mod tests {
         for status in SaleStatus::ALL {
             let json = serde_json::to_value(status).expect("a word");
             assert_eq!(json, status.as_str());
+            assert_eq!(status.to_string(), status.as_str());
             assert_eq!(SaleStatus::from_word(status.as_str()), Some(status));
         }
         assert_eq!(

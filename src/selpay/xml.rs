@@ -365,6 +365,11 @@ mod tests {
             ("<xml><a>1</a></xml>x", Malformed::Root),
             ("x<xml><a>1</a></xml>", Malformed::StrayText),
             ("<html><a>1</a></html>", Malformed::Root),
+            ("<html/>", Malformed::Root),
+            (
+                "<xml><a:b>1</a:b></xml>",
+                Malformed::Foreign("an element name beyond A-Z a-z 0-9 _ - ."),
+            ),
             ("", Malformed::Root),
             ("<xml><a>1</a>", Malformed::Root),
         ] {
@@ -379,7 +384,9 @@ mod tests {
             "<xml><a>1</xml>",
             "<xml",
             "<xml><a>&#0;</a></xml>",
+            "<xml><a>&#1;</a></xml>",
             "<xml><a>&#xD800;</a></xml>",
+            "<xml><a>&#xFFFE;</a></xml>",
             "<xml><a>& b</a></xml>",
             "{}",
         ] {
@@ -402,8 +409,8 @@ mod tests {
 
     #[test]
     fn an_oversized_body_is_not_even_looked_at() {
-        assert_eq!(read(&vec![0xff; MAX_BODY + 1]), Err(Malformed::Oversized));
-        let filler = "x".repeat(MAX_BODY - "<xml><a></a></xml>".len());
+        assert_eq!(read(&[0xff; 16_385]), Err(Malformed::Oversized));
+        let filler = "x".repeat(16_384 - "<xml><a></a></xml>".len());
         assert!(read(format!("<xml><a>{filler}</a></xml>").as_bytes()).is_ok());
     }
 
