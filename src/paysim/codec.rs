@@ -54,8 +54,11 @@ pub fn beijing_time(unix_ms: u64) -> String {
     let (year, month, day) = date(seconds / DAY_SECONDS);
     let of_day = seconds % DAY_SECONDS;
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    let of_year = [month, day, hour, minute, second].map(|part| digits(part, 2));
-    [digits(year, 4), of_year.concat()].concat()
+    let of_year = [month, day, hour, minute, second];
+    let number = of_year
+        .iter()
+        .fold(year, |number, part| number * 100 + part);
+    digits(number, 14)
 }
 
 /// The last `width` decimal digits of a number, with leading zeros.

@@ -152,7 +152,8 @@ impl Segment {
 
 /// Whether nothing was ever written here.
 fn is_free(slots: &[u8]) -> bool {
-    slots.iter().fold(0, |any, byte| any | byte) == 0
+    static FREE: [u8; SLOTS * RECORD_SIZE] = [0; SLOTS * RECORD_SIZE];
+    slots == &FREE[..slots.len()]
 }
 
 fn header(sequence: u64) -> Slot {
