@@ -359,6 +359,28 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_a_plain_name_and_a_port_a_number() {
+        for authority in ["pay-1.example", "127.0.0.1", "a:1", "a:65535"] {
+            assert!(Host::read(authority).is_ok(), "{authority}");
+        }
+        for authority in [
+            "", ":1", "a:", "a:123456", "a:8o", "a:+1", "a_b", "a%2eb", "a@b", "a b",
+        ] {
+            assert!(Host::read(authority).is_err(), "{authority}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_refused_cannot_steer_a_terminal() {
+        let mut other = documented();
+        other["data"]["scanUrl"] = serde_json::json!("https://evil.example/\u{1b}[2J\n");
+        let Err(NotAdded::Foreign { url, .. }) = answer(&other) else {
+            panic!("not refused");
+        };
+        assert_eq!(url, "https://evil.example/[2J");
+    }
+
+    #[test]
     fn an_address_must_name_our_order_exactly_once() {
         let start = "https://up.selpay.cn/#/pages/rt/index";
         for query in [
