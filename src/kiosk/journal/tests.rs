@@ -1,8 +1,10 @@
 //! A journal in a file, with the power cut at every byte, and with every byte damaged.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::segment::SLOTS;
 use super::*;
@@ -67,54 +69,111 @@ impl Disk {
     }
 }
 
-/// A disk that refuses one record, and is well again.
-struct TiredDisk {
+/// A disk that refuses to flush once, and is well again.
+#[derive(Clone, Default)]
+struct TiredDisk(Rc<RefCell<Tired>>);
+
+#[derive(Default)]
+struct Tired {
     content: Vec<u8>,
+    /// What a power cut would leave.
+    durable: Vec<u8>,
     syncs: u32,
+    /// Which flush it refuses, counted from 1.
+    refuses: u32,
 }
 
-impl Storage for &mut TiredDisk {
+impl Storage for TiredDisk {
     fn read<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-        Ok(look(&self.content))
+        Ok(look(&self.0.borrow().content))
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.content[at as usize..][..bytes.len()].copy_from_slice(bytes);
+        self.0.borrow_mut().content[at as usize..][..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.syncs += 1;
-        match self.syncs {
-            3 => Err(io::Error::other("tired")),
-            _ => Ok(()),
+        let disk = &mut *self.0.borrow_mut();
+        disk.syncs += 1;
+        if disk.syncs == disk.refuses {
+            return Err(io::Error::other("tired"));
         }
+        disk.durable.clone_from(&disk.content);
+        Ok(())
     }
 
     fn replace(&mut self, content: &[u8]) -> io::Result<()> {
-        self.content = content.to_vec();
+        let disk = &mut *self.0.borrow_mut();
+        (disk.content, disk.durable) = (content.to_vec(), content.to_vec());
         Ok(())
+    }
+}
+
+impl TiredDisk {
+    /// What the journal would say after a power cut.
+    fn durable(&self) -> Result<Vec<Record>, Damaged> {
+        replay(&self.0.borrow().durable).map(|(_, records)| records)
+    }
+
+    /// It will refuse the next flush but so many.
+    fn tires_after(&self, flushes: u32) {
+        let disk = &mut *self.0.borrow_mut();
+        disk.refuses = disk.syncs + flushes + 1;
+    }
+}
+
+#[test]
+fn a_record_is_on_the_disk_when_it_is_written() {
+    let disk = TiredDisk::default();
+    let (mut journal, _) = Journal::open(disk.clone()).expect("begun");
+    for (place, record) in records(SALE).iter().enumerate() {
+        journal.append(record).expect("written");
+        assert_eq!(disk.durable(), Ok(records(SALE)[..=place].to_vec()));
     }
 }
 
 #[test]
 fn nothing_is_written_behind_a_record_that_is_in_doubt() {
-    let mut disk = TiredDisk {
-        content: Vec::new(),
-        syncs: 0,
-    };
-    let (mut journal, _) = Journal::open(&mut disk).expect("begun");
+    let disk = TiredDisk::default();
+    let (mut journal, _) = Journal::open(disk.clone()).expect("begun");
     let [first, second, third] = [0, 1, 2].map(|place| records(SALE)[place]);
     journal.append(&first).expect("written");
+    disk.tires_after(0);
     assert!(journal.append(&second).is_err());
     let refused = journal.append(&third).expect_err("in doubt").to_string();
     assert!(
         refused.contains("until the kiosk starts again"),
         "{refused}"
     );
-    drop(journal);
-    let (_, remembered) = Journal::open(&mut disk).expect("opened");
+    let (_, remembered) = Journal::open(disk).expect("opened");
     assert_eq!(remembered.expect("whole"), [first, second]);
+}
+
+#[test]
+fn what_is_read_is_on_the_disk_before_anything_is_done_on_its_word() {
+    let disk = TiredDisk::default();
+    let (mut journal, _) = Journal::open(disk.clone()).expect("begun");
+    let [first, second] = [0, 1].map(|place| records(SALE)[place]);
+    journal.append(&first).expect("written");
+    disk.tires_after(0);
+    journal.append(&second).expect_err("refused");
+    assert_eq!(disk.durable(), Ok(vec![first]));
+    // It still does not flush: what is there is written anew.
+    disk.tires_after(0);
+    let (mut journal, remembered) = Journal::open(disk.clone()).expect("opened");
+    assert_eq!(remembered, Ok(vec![first, second]));
+    assert_eq!(disk.durable(), Ok(vec![first, second]));
+    let third = records(SALE)[2];
+    journal.append(&third).expect("written");
+    assert_eq!(disk.durable(), Ok(vec![first, second, third]));
+    // But nothing is written over what cannot be read.
+    disk.0.borrow_mut().content[RECORD_SIZE] ^= 1;
+    let damaged = disk.0.borrow().content.clone();
+    disk.tires_after(0);
+    let (_, remembered) = Journal::open(disk.clone()).expect("opened");
+    assert_eq!(remembered, Err(Damaged { record: 1 }));
+    assert_eq!(disk.0.borrow().content, damaged);
 }
 
 #[test]
@@ -269,7 +328,10 @@ fn a_full_journal_begins_again_with_what_is_not_settled() {
             journal.append(&record(sale, fact)).expect("written");
         }
     }
-    assert_eq!(disk.content().len(), SLOTS * RECORD_SIZE);
+    let content = disk.content();
+    assert_eq!(content.len(), SLOTS * RECORD_SIZE);
+    let so_many_before = (SLOTS as u64 - 1).to_le_bytes();
+    assert_eq!(content[32..40], so_many_before, "the numbers go on");
     assert_eq!(disk.remembered(), Ok(debt.to_vec()));
     journal.append(&records(1000)[0]).expect("written");
     let mut expected = debt.to_vec();
