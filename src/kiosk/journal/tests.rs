@@ -316,6 +316,14 @@ fn a_damaged_journal_is_left_as_it_is() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_read_is_not_taken_for_a_new_one() {
+    let disk = Disk::new();
+    fs::create_dir(&disk.path).expect("made");
+    FileJournal::at(&disk.path).expect_err("a directory is no file");
+    assert!(disk.path.is_dir());
+}
+
+#[test]
 fn a_full_journal_begins_again_with_what_is_not_settled() {
     let disk = Disk::new();
     let (mut journal, _) = FileJournal::at(&disk.path).expect("opened");
