@@ -163,6 +163,18 @@ mod tests {
     }
 
     #[test]
+    fn which_of_the_keys_signed_is_told() {
+        let [a, b] = ["a", "b"].map(|key| SignKey::new(key).expect("not empty"));
+        for (place, key) in [&a, &b].into_iter().enumerate() {
+            let mut fields = BTreeMap::from([("status".to_owned(), "0".to_owned())]);
+            let sign = sign::signature(&Fields::from(&fields), key);
+            fields.insert("sign".to_owned(), sign);
+            let verified = verify(Fields::from(&fields), &[a.clone(), b.clone()]).expect("signed");
+            assert_eq!(verified.key(), place);
+        }
+    }
+
+    #[test]
     fn a_payment_is_read_whoever_the_customer_paid_with() {
         let Ok(Notification::Paid(payment)) = read(&[]) else {
             panic!("paid")
