@@ -1,6 +1,6 @@
 //! The names of things on the wire and in the books: order numbers, sales, claims, transactions.
 //!
-//! None of them allocates, so that the kiosk's machine can carry them. Each type holds
+//! All of them are held inline, so that the kiosk's machine can carry them without allocating. Each type holds
 //! its documented alphabet: a value that exists is well formed.
 
 use core::fmt;
@@ -9,7 +9,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Up to `N` bytes of text, held inline.
+/// The text of a name: 1 to `N` bytes of ASCII, held inline.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<const N: usize> {
     bytes: [u8; N],
@@ -70,6 +70,8 @@ macro_rules! text_name {
 macro_rules! number_name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        ///
+        /// As text, 32 lower-case hex digits.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(u128);
 
@@ -79,7 +81,7 @@ macro_rules! number_name {
                 number(text).map($name)
             }
 
-            /// A new one, from random bits.
+            /// A new one: a random UUID (version 4) of these random bits.
             pub fn from_random(random: u128) -> $name {
                 $name(uuid(random))
             }
@@ -94,7 +96,7 @@ macro_rules! number_name {
                 self.0
             }
 
-            /// The name as text.
+            /// The name as 32 lower-case hex digits.
             pub fn text(&self) -> Text<32> {
                 hex(self.0)
             }
@@ -205,7 +207,7 @@ fn number(text: &str) -> Option<u128> {
 }
 
 impl OrderNo {
-    /// A new one: a random UUID from random bits, in hex.
+    /// A new one: a random UUID (version 4) of these random bits, in hex.
     pub fn from_random(random: u128) -> OrderNo {
         OrderNo::from_u128(uuid(random))
     }
@@ -249,6 +251,7 @@ mod tests {
         let name = "0123456789abcdef0000000000000001";
         let number = 0x0123_4567_89ab_cdef_0000_0000_0000_0001;
         assert_eq!(&*SaleId::from_u128(number).text(), name);
+        assert_eq!(SaleId::new(name), Some(SaleId::from_u128(number)));
         assert_eq!(OrderNo::from_u128(number).as_u128(), Some(number));
         assert_eq!(OrderNo::new("1").and_then(|short| short.as_u128()), None);
         for last in (' '..='~').filter(|last| !last.is_ascii_uppercase()) {
@@ -295,6 +298,8 @@ mod tests {
             serde_json::from_str::<OrderNo>(&json).expect("the same"),
             order
         );
+        let sale = serde_json::to_value(SaleId::from_u128(0xf)).expect("a string");
+        assert_eq!(sale, "0000000000000000000000000000000f");
         let error = serde_json::from_str::<OrderNo>("\"a b\"").expect_err("a blank is not allowed");
         assert!(error.to_string().contains("1 to 32 characters"), "{error}");
     }

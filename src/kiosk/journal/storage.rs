@@ -43,7 +43,10 @@ impl Storage for FileStorage {
     fn read<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
         match fs::read(&self.path) {
             Ok(content) => Ok(look(&content)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(look(&[])),
+            // A link that leads nowhere, to a disk that is not mounted for instance, is no missing journal.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => {
+                Ok(look(&[]))
+            }
             Err(error) => Err(error),
         }
     }

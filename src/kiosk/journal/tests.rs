@@ -79,9 +79,8 @@ struct Tired {
     content: Vec<u8>,
     /// What a power cut would leave.
     durable: Vec<u8>,
-    syncs: u32,
-    /// Which flush it refuses, counted from 1.
-    refuses: u32,
+    /// Whether it refuses the next flush.
+    refuses: bool,
 }
 
 impl Storage for TiredDisk {
@@ -96,8 +95,7 @@ impl Storage for TiredDisk {
 
     fn sync(&mut self) -> io::Result<()> {
         let disk = &mut *self.0.borrow_mut();
-        disk.syncs += 1;
-        if disk.syncs == disk.refuses {
+        if std::mem::take(&mut disk.refuses) {
             return Err(io::Error::other("tired"));
         }
         disk.durable.clone_from(&disk.content);
@@ -117,10 +115,9 @@ impl TiredDisk {
         replay(&self.0.borrow().durable).map(|(_, records)| records)
     }
 
-    /// It will refuse the next flush but so many.
-    fn tires_after(&self, flushes: u32) {
-        let disk = &mut *self.0.borrow_mut();
-        disk.refuses = disk.syncs + flushes + 1;
+    /// It will refuse the next flush.
+    fn tires(&self) {
+        self.0.borrow_mut().refuses = true;
     }
 }
 
@@ -140,7 +137,7 @@ fn nothing_is_written_behind_a_record_that_is_in_doubt() {
     let (mut journal, _) = Journal::open(disk.clone()).expect("begun");
     let [first, second, third] = [0, 1, 2].map(|place| records(SALE)[place]);
     journal.append(&first).expect("written");
-    disk.tires_after(0);
+    disk.tires();
     assert!(journal.append(&second).is_err());
     let refused = journal.append(&third).expect_err("in doubt").to_string();
     assert!(
@@ -157,11 +154,11 @@ fn what_is_read_is_on_the_disk_before_anything_is_done_on_its_word() {
     let (mut journal, _) = Journal::open(disk.clone()).expect("begun");
     let [first, second] = [0, 1].map(|place| records(SALE)[place]);
     journal.append(&first).expect("written");
-    disk.tires_after(0);
+    disk.tires();
     journal.append(&second).expect_err("refused");
     assert_eq!(disk.durable(), Ok(vec![first]));
     // It still does not flush: what is there is written anew.
-    disk.tires_after(0);
+    disk.tires();
     let (mut journal, remembered) = Journal::open(disk.clone()).expect("opened");
     assert_eq!(remembered, Ok(vec![first, second]));
     assert_eq!(disk.durable(), Ok(vec![first, second]));
@@ -171,7 +168,7 @@ fn what_is_read_is_on_the_disk_before_anything_is_done_on_its_word() {
     // But nothing is written over what cannot be read.
     disk.0.borrow_mut().content[RECORD_SIZE] ^= 1;
     let damaged = disk.0.borrow().content.clone();
-    disk.tires_after(0);
+    disk.tires();
     let (_, remembered) = Journal::open(disk.clone()).expect("opened");
     assert_eq!(remembered, Err(Damaged { record: 1 }));
     assert_eq!(disk.0.borrow().content, damaged);
@@ -319,9 +316,12 @@ fn a_damaged_journal_is_left_as_it_is() {
 #[test]
 fn a_journal_that_cannot_be_read_is_not_taken_for_a_new_one() {
     let disk = Disk::new();
-    symlink(&disk.path, &disk.path).expect("a link that leads to itself");
-    FileJournal::at(&disk.path).expect_err("it leads nowhere");
-    assert!(disk.path.is_symlink());
+    for to in [disk.path.clone(), disk.path.with_extension("missing")] {
+        symlink(&to, &disk.path).expect("a link");
+        FileJournal::at(&disk.path).expect_err("it leads to itself, or to nothing");
+        assert!(disk.path.is_symlink());
+        fs::remove_file(&disk.path).expect("removed");
+    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl SqlBooks<'_> {
             Change::NewSale { sale, kiosk, total } => run(
                 "INSERT INTO sales (sale, kiosk, total, created_at) VALUES (?1, ?2, ?3, ?4)",
                 &[
-                    Param::Text(&sale.text()),
+                    (&sale.text()).into(),
                     kiosk.as_str().into(),
                     i64::from(total.get()).into(),
                     now,
@@ -56,7 +56,7 @@ impl SqlBooks<'_> {
             Change::NewOrder { order, sale } => run(
                 "INSERT INTO orders (order_no, sale, place, registered_at)
                  VALUES (?1, ?2, (SELECT count(*) FROM orders WHERE sale = ?2), ?3)",
-                &[order.as_str().into(), Param::Text(&sale.text()), now],
+                &[order.as_str().into(), (&sale.text()).into(), now],
             ),
             Change::NewPayment {
                 payment,
@@ -85,12 +85,12 @@ impl SqlBooks<'_> {
                 self.sql.tell(&sale.text())?;
                 run(
                     "UPDATE sales SET status = 'paid', paid_by = ?2, paid_at = ?3 WHERE sale = ?1 AND status = 'open'",
-                    &[Param::Text(&sale.text()), transaction.as_str().into(), now],
+                    &[(&sale.text()).into(), transaction.as_str().into(), now],
                 )
             }
             Change::Claimed { sale, claim } => run(
                 "UPDATE sales SET status = 'claimed', claim = ?2, claimed_at = ?3 WHERE sale = ?1 AND status = 'paid'",
-                &[Param::Text(&sale.text()), Param::Text(&claim.text()), now],
+                &[(&sale.text()).into(), (&claim.text()).into(), now],
             ),
             Change::Ended { sale, from, to } => {
                 if *from == SaleStatus::Open {
@@ -99,7 +99,7 @@ impl SqlBooks<'_> {
                 run(
                     "UPDATE sales SET status = ?3, ended_at = ?4 WHERE sale = ?1 AND status = ?2",
                     &[
-                        Param::Text(&sale.text()),
+                        (&sale.text()).into(),
                         from.as_str().into(),
                         to.as_str().into(),
                         now,
@@ -131,7 +131,7 @@ impl Books for SqlBooks<'_> {
     }
 
     fn sale(&self, sale: SaleId) -> Result<Option<Sale>, Failed> {
-        Ok(self.sales("sale = ?1", &[Param::Text(&sale.text())])?.pop())
+        Ok(self.sales("sale = ?1", &[(&sale.text()).into()])?.pop())
     }
 
     fn sale_of(&self, order: OrderNo) -> Result<Option<Sale>, Failed> {

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::ids;
+
 /// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
 pub enum Param<'a> {
@@ -31,6 +33,12 @@ impl<'a> From<&'a str> for Param<'a> {
 
 impl<'a> From<&'a String> for Param<'a> {
     fn from(text: &'a String) -> Self {
+        Param::Text(text)
+    }
+}
+
+impl<'a, const N: usize> From<&'a ids::Text<N>> for Param<'a> {
+    fn from(text: &'a ids::Text<N>) -> Self {
         Param::Text(text)
     }
 }
