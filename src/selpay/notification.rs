@@ -156,10 +156,14 @@ mod tests {
             fields.insert((*name).to_owned(), (*value).to_owned());
         }
         let key = SignKey::new("k").expect("not empty");
-        let sign = sign::signature(&Fields::from(&fields), &key);
-        fields.insert("sign".to_owned(), sign);
+        sign_with(&key, &mut fields);
         let verified = verify(Fields::from(&fields), &[key]).expect("signed with that key");
         verified.read()
+    }
+
+    fn sign_with(key: &SignKey, fields: &mut BTreeMap<String, String>) {
+        let sign = sign::signature(&Fields::from(&*fields), key);
+        fields.insert("sign".to_owned(), sign);
     }
 
     #[test]
@@ -167,8 +171,7 @@ mod tests {
         let [a, b] = ["a", "b"].map(|key| SignKey::new(key).expect("not empty"));
         for (place, key) in [&a, &b].into_iter().enumerate() {
             let mut fields = BTreeMap::from([("status".to_owned(), "0".to_owned())]);
-            let sign = sign::signature(&Fields::from(&fields), key);
-            fields.insert("sign".to_owned(), sign);
+            sign_with(key, &mut fields);
             let verified = verify(Fields::from(&fields), &[a.clone(), b.clone()]).expect("signed");
             assert_eq!(verified.key(), place);
         }

@@ -152,6 +152,7 @@ impl Segment {
 
 /// Whether nothing was ever written here.
 fn is_free(slots: &[u8]) -> bool {
+    // In pieces, each of which is one comparison of memory: most of a journal is free.
     let free = [0; 1024];
     slots
         .chunks(free.len())
