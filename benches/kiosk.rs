@@ -7,10 +7,11 @@
 
 #[path = "kiosk/child.rs"]
 mod child;
-#[path = "../tests/support/network.rs"]
-mod network;
-#[path = "../tests/support/shop.rs"]
-mod shop;
+#[path = "../tests/support"]
+mod support {
+    pub mod network;
+    pub mod shop;
+}
 #[path = "support/times.rs"]
 mod times;
 
@@ -18,7 +19,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use network::{Network, Weather};
 use selpay_kiosk::ids::{OrderNo, SaleId};
 use selpay_kiosk::kiosk::board::mipi::changes;
 use selpay_kiosk::kiosk::ui::frame::Frame;
@@ -26,7 +26,8 @@ use selpay_kiosk::kiosk::ui::{self, Look, samples};
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::selpay::add_order;
 use serde_json::json;
-use shop::{Program, Shop};
+use support::network::{Network, Weather};
+use support::shop::{self, Program, Shop};
 
 use child::Child;
 use times::Times;

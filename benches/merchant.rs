@@ -8,10 +8,11 @@
 mod client;
 #[path = "merchant/fleet.rs"]
 mod fleet;
-#[path = "../tests/support/postgres.rs"]
-mod postgres;
-#[path = "../tests/support/shop.rs"]
-mod shop;
+#[path = "../tests/support"]
+mod support {
+    pub mod postgres;
+    pub mod shop;
+}
 #[path = "support/times.rs"]
 mod times;
 
@@ -31,7 +32,8 @@ use selpay_kiosk::merchant::store::sqlite::open_to_write;
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::sale::SaleStatus;
 use selpay_kiosk::selpay::sign::SignKey;
-use shop::{MCH_ID, Program, SIGN_KEY, Shop, paid, signed};
+use support::postgres;
+use support::shop::{MCH_ID, Program, SIGN_KEY, Shop, paid, signed};
 use tempfile::TempDir;
 
 use client::Client;

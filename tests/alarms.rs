@@ -1,7 +1,6 @@
 //! Alarms reach whoever is at `alarm-url`, once.
 
-#[path = "support/shop.rs"]
-mod shop;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,8 +8,8 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::support::shop::{PATIENCE, Shop, paid, signed};
 use serde_json::Value;
-use shop::{PATIENCE, Shop, paid, signed};
 
 /// Takes messages; each is told.
 fn receiver() -> (String, mpsc::Receiver<Value>) {

@@ -1,16 +1,15 @@
 //! The merchant's HTTP API to the letter of the contract.
 
-#[path = "support/shop.rs"]
-mod shop;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::shop::{self, OTHER_TOKEN, Shop, call, paid, signed};
 use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId};
 use serde_json::{Value, json};
-use shop::{OTHER_TOKEN, Shop, call, paid, signed};
 
 fn error(answer: &(u16, Value)) -> (u16, &str) {
     (

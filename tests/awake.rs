@@ -2,16 +2,13 @@
 //!
 //! Nothing is timed in here: what must come first, comes first in the kiosk's log. Times are measured by the benches.
 
-#[path = "support/network.rs"]
-mod network;
-#[path = "support/shop.rs"]
-mod shop;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::fs;
 
-use network::{Network, Weather};
+use crate::support::network::{Network, Weather};
+use crate::support::shop::{Kiosk, Program, Shop, order_in, sim};
 use serde_json::json;
-use shop::{Kiosk, Program, Shop, order_in, sim};
 
 /// A shop, its platform and its kiosk, with a network before each server.
 struct Street {

@@ -2,21 +2,17 @@
 //!
 //! Screenshots are left in the target directory's `tmp/screenshots`, to be looked at.
 
-#[path = "support/shop.rs"]
-mod shop;
-
-#[path = "support/browser.rs"]
-mod browser;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::ops::Deref;
 use std::process::Command;
 use std::time::Duration;
 
-use browser::{Browser, start, told};
+use crate::support::browser::{Browser, start, told};
+use crate::support::shop::{self, Ended, PASSWORD, Shop, paid, signed};
 use fantoccini::Locator;
 use fantoccini::key::Key;
 use serde_json::json;
-use shop::{Ended, PASSWORD, Shop, paid, signed};
 
 /// Chromium, the demo, and the three pages.
 struct Desk {

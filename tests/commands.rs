@@ -1,15 +1,14 @@
 //! The command lines: exit status, one line on stderr, what `merchant verify` tells.
 
-#[path = "support/shop.rs"]
-mod shop;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::shop::{self, Shop, paid, signed};
 use selpay_kiosk::ids::ClaimId;
 use selpay_kiosk::merchant::ledger::Time;
 use serde_json::{Value, json};
-use shop::{Shop, paid, signed};
 
 fn run(program: &str, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).output().expect("run")

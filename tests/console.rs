@@ -1,13 +1,10 @@
 //! The console without a browser: who may see it, and what a person may settle.
 
-#[path = "support/shop.rs"]
-mod shop;
-#[path = "support/visitor.rs"]
-mod visitor;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
+use crate::support::shop::{self, PASSWORD, Shop, paid, signed};
+use crate::support::visitor::Visitor;
 use serde_json::json;
-use shop::{PASSWORD, Shop, paid, signed};
-use visitor::Visitor;
 
 #[test]
 fn a_refund_is_noted_with_two_clicks_and_only_by_a_form_of_ours() {

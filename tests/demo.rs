@@ -1,8 +1,8 @@
 //! What a newcomer runs first: `cargo run -- --sale …`.
 
-#[path = "support/shop.rs"]
-mod shop;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
+use crate::support::shop;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,14 +1,8 @@
 //! Several servers on one PostgreSQL: what one commits the other tells, and whoever is killed takes no payment along.
 
-#[path = "support/postgres.rs"]
-mod cluster;
-#[path = "support/shop.rs"]
-mod shop;
-#[path = "support/tls.rs"]
-mod tls;
-#[path = "support/visitor.rs"]
-mod visitor;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
+use crate::support::tls;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,13 +11,15 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cluster::Cluster;
+use crate::support::postgres::Cluster;
+use crate::support::shop::{
+    self, PASSWORD, PATIENCE, Program, Shop, TOKEN, call, free_port, paid, signed,
+};
+use crate::support::visitor::Visitor;
 use selpay_kiosk::ids::{OrderNo, SaleId};
 use selpay_kiosk::merchant::ledger::Time;
 use selpay_kiosk::merchant::store::{Address, Beside, leases, story};
 use serde_json::{Value, json};
-use shop::{PASSWORD, PATIENCE, Program, Shop, TOKEN, call, free_port, paid, signed};
-use visitor::Visitor;
 
 #[test]
 #[ignore = "needs PostgreSQL"]

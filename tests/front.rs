@@ -1,9 +1,6 @@
 //! What stands in front of the books: TLS of our own, a proxy, and clients that are in no hurry.
 
-#[path = "support/shop.rs"]
-mod shop;
-#[path = "support/tls.rs"]
-mod tls;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +8,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::shop::{self, Ended, PASSWORD, Shop, eventually, free_port, paid, signed};
+use crate::support::tls::{Certificate, issue};
 use selpay_kiosk::files;
 use serde_json::json;
-use shop::{Ended, PASSWORD, Shop, eventually, free_port, paid, signed};
-use tls::{Certificate, issue};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// A new certificate for 127.0.0.1 in this shop: `tls.pem`, `tls.key`, and who trusts `ca.pem` trusts it.

@@ -1,18 +1,15 @@
 //! What an installer meets: `kiosk check` and `kiosk try`, as the real program, with everything that can be wrong here.
 
-#[path = "support/shop.rs"]
-mod shop;
-#[path = "support/tls.rs"]
-mod tls;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use crate::support::shop::{Program, Shop, kiosk_program};
+use crate::support::tls::{Certificate, TlsFront};
 use selpay_kiosk::files;
-use shop::{Program, Shop, kiosk_program};
-use tls::{Certificate, TlsFront};
 
 /// What `kiosk check` says, line by line, and its exit status.
 fn check(config: &Path) -> (Vec<String>, Option<i32>) {

@@ -1,17 +1,16 @@
 //! The real programs, killed: `kill -9` at random moments, at every single flush of a sale, and disks that fail. What was
 //! answered must be there afterwards, nothing comes out twice, and the books balance to the fen.
 
-#[path = "support/shop.rs"]
-mod shop;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::shop::{Kiosk, Program, Shop, call, eventually, sim};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
-use shop::{Kiosk, Program, Shop, call, eventually, sim};
 
 const KIOSK: &str = "pay-seconds = 10\n";
 

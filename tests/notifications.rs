@@ -1,14 +1,13 @@
 //! Notifications as they must be answered, and as they must not be believed: every row of the table, over real HTTP.
 
-#[path = "support/shop.rs"]
-mod shop;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::shop::{self, Shop, paid, post, raw, signed, unsigned};
 use selpay_kiosk::ids::OrderNo;
 use serde_json::{Value, json};
-use shop::{Shop, paid, post, raw, signed, unsigned};
 
 fn success() -> (u16, String) {
     (200, "success".to_owned())

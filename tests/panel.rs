@@ -1,12 +1,11 @@
 //! What the glass shows is what was drawn, for every controller and mounting; and how few bytes that takes.
 
-#[path = "support/glass.rs"]
-mod glass;
+#![cfg(feature = "kiosk")]
 
 use std::fs;
 use std::path::Path;
 
-use glass::{DataCommand, Make, NoDelay, Reset, Spi, Wire};
+use crate::support::glass::{self, DataCommand, Make, NoDelay, Reset, Spi, Wire};
 use selpay_kiosk::ids::{OrderNo, ScanUrl};
 use selpay_kiosk::kiosk::board::file::{BoardFile, PanelKind};
 use selpay_kiosk::kiosk::board::mipi::{Bus, MipiPanel, Model, Mounting, open};

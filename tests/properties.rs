@@ -1,9 +1,9 @@
 //! What must hold for any bytes at all (`support/properties.rs`), tried with some thousands at each run.
 //! `cargo fuzz run notification` tries more (README, Fuzzing).
 
-#[path = "support/properties.rs"]
-mod properties;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
+use crate::support::properties;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

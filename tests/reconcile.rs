@@ -1,14 +1,13 @@
 //! A bill of a million payments against books of a million, with differences planted on either side.
 
-#[path = "support/shop.rs"]
-mod shop;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::fmt::Write;
 use std::fs;
 use std::time::Instant;
 
+use crate::support::shop::Shop;
 use rusqlite::Connection;
-use shop::Shop;
 
 const PAYMENTS: u64 = 1_000_000;
 

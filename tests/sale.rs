@@ -1,13 +1,10 @@
 //! Whole sales with the three real programs: keys on the kiosk's standard input, real HTTP, a real database.
 
-#[path = "support/shop.rs"]
-mod shop;
-#[path = "support/tls.rs"]
-mod tls;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
+use crate::support::shop::{self, Shop, deliveries, eventually, order_in, sim};
+use crate::support::tls::{Certificate, TlsFront};
 use serde_json::json;
-use shop::{Shop, deliveries, eventually, order_in, sim};
-use tls::{Certificate, TlsFront};
 use tokio_rustls::rustls::HandshakeKind;
 
 #[test]

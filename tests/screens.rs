@@ -3,6 +3,8 @@
 //! A change shows as a picture, before, now and the difference side by side, in `target/golden`. Who likes it, runs
 //! `UPDATE_GOLDEN=1 cargo test --test screens` and commits the new pictures.
 
+#![cfg(feature = "kiosk")]
+
 use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};

@@ -1,22 +1,15 @@
 //! The unmodified ARM program on a virtual Pi: real spidev, real GPIO lines, a real matrix, a real number pad, a real
 //! watchdog, a disk that loses its power.
 
-#[path = "support/glass.rs"]
-mod glass;
-#[path = "support/pi.rs"]
-mod pi;
-#[path = "support/shop.rs"]
-mod shop;
-#[path = "support/tls.rs"]
-mod tls;
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use std::time::{Duration, Instant};
 
-use glass::Make;
-use pi::{Parts, VirtualPi};
+use crate::support::glass::Make;
+use crate::support::pi::{Parts, VirtualPi};
+use crate::support::shop::{self, Program, Shop, eventually, order_in, sim};
+use crate::support::tls::{Certificate, TlsFront};
 use serde_json::json;
-use shop::{Program, Shop, eventually, order_in, sim};
-use tls::{Certificate, TlsFront};
 
 /// A small panel on a bus that is emulated bit by bit; everything else as the board files have it.
 const BOARD: &str = r#"

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::client::Client;
-use crate::shop::{Shop, paid, signed};
+use crate::support::shop::{Shop, paid, signed};
 use crate::times::Times;
 
 /// Payments a second.

@@ -1,5 +1,6 @@
 //! A headless Chromium. Screenshots are left in the target directory's `tmp/screenshots`, to be looked at.
 
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::io::{BufRead, BufReader};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 
-use crate::shop::{Ended, PATIENCE};
+use super::shop::{Ended, PATIENCE};
 
 /// Starts a program; what it prints.
 pub fn start(command: &mut Command) -> (Ended, BufReader<std::process::ChildStdout>) {

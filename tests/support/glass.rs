@@ -4,6 +4,7 @@
 //! It knows the controllers' data sheets and nothing of our code: column and page address, memory access control,
 //! memory write with window wrap, pixel format, inversion, sleep.
 
+#![cfg(feature = "kiosk")]
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::cell::RefCell;

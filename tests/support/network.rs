@@ -1,4 +1,5 @@
 //! A network between the kiosk and a server: it can fall silent, drip, or break what goes through it.
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};

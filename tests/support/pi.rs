@@ -2,6 +2,8 @@
 //! bus moves is seen from outside; keys, sensor and relay are on a simulated header (tests/virtual-pi/header.c), which the
 //! serial console moves and watches. `.ci/virtual-pi` gets its parts ready.
 
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use crate::glass::{Display, Make};
+use super::glass::{Display, Make};
 
 /// Emulated, everything takes its time.
 const PATIENCE: Duration = Duration::from_secs(90);

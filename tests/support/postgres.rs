@@ -1,4 +1,5 @@
 //! A PostgreSQL of a test's own: in a directory that is gone afterwards, on a socket in it, without durable disks.
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::fs;

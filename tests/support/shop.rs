@@ -1,4 +1,5 @@
 //! A shop for tests: the real binaries on loopback and free ports, in a directory of its own, gone when it is dropped.
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 #![allow(dead_code, reason = "each test file uses its part of the shop")]
 
 use std::collections::BTreeMap;

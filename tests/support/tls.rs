@@ -1,5 +1,6 @@
 //! TLS in front of a plain server, with an authority of its own: what a merchant's proxy does.
 
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::net::TcpListener;

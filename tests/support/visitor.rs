@@ -1,9 +1,10 @@
 //! Somebody at the console.
+#![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use ureq::Agent;
 
-use crate::shop::Shop;
+use super::shop::Shop;
 
 /// A browser without pictures: it keeps its cookie.
 pub struct Visitor {

@@ -1,0 +1,36 @@
+//! The promises between files, in one program: one is linked, not twenty. `cargo test --test integration sale::` runs those of
+//! one file; each file says which features it needs. The world on one thread is a program of its own, `simulation`.
+
+mod support {
+    pub mod browser;
+    pub mod glass;
+    pub mod network;
+    pub mod pi;
+    pub mod postgres;
+    #[cfg(all(feature = "kiosk", feature = "server"))]
+    pub mod properties;
+    pub mod shop;
+    pub mod tls;
+    pub mod visitor;
+}
+
+mod alarms;
+mod api;
+mod awake;
+mod browser;
+mod commands;
+mod console;
+mod demo;
+mod fleet;
+mod front;
+mod installer;
+mod killed;
+mod layering;
+mod notifications;
+mod panel;
+mod properties;
+mod reconcile;
+mod sale;
+mod screens;
+mod vectors;
+mod virtual_pi;
