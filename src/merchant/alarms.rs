@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::ids::KioskName;
 use crate::merchant::ledger::{RETRIES_END, Time};
+use crate::merchant::store::cases::{Case, Cases};
 use crate::merchant::store::kiosks::Seen;
 use crate::merchant::store::reports::Balance;
 
-pub use call::{Caller, Url};
+pub use call::{Caller, Told, Url};
 
 /// Between two looks.
 pub const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -23,8 +24,12 @@ const OPEN_LONG: Duration = Duration::from_secs(10 * 60);
 const OPEN_TOO_LONG: Duration = Duration::from_secs(3900);
 /// A database that answers slower than this loses the platform's patience soon.
 const SLOW: Duration = Duration::from_secs(1);
-/// What happens by chance less often than this is no chance.
+/// Significance level: so many unpaid sales in a row are less likely than this by chance alone.
 const CHANCE: f64 = 0.001;
+/// So many registered sales without any notification are no coincidence.
+const NEVER_NOTIFIED: i64 = 5;
+/// A time so far ahead was noted by a clock that was wrong.
+const AHEAD: Duration = Duration::from_secs(600);
 
 /// What there is to be seen.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,18 +40,22 @@ pub struct Figures {
     pub balance: Balance,
     /// Since when the oldest payment waits for its goods.
     pub waiting_since: Option<Time>,
+    /// The payments that wait for their goods for longer than they may.
+    pub waiting: Cases,
     /// How long one may: then it expires, or its claim goes to review.
     pub may_wait: Duration,
-    /// How many payments must go back.
-    pub refunds: i64,
-    /// How many need a person.
-    pub reviews: i64,
+    /// The payments that must go back.
+    pub refunds: Cases,
+    /// The payments that need a person.
+    pub reviews: Cases,
     /// Every kiosk that has a token, as it was heard of last.
     pub kiosks: Vec<(KioskName, Seen)>,
     /// Sales that are still open, with whose they are and when they began.
     pub open: Vec<(String, String, Time)>,
     /// How many notifications were refused, or of money that goes back, in the last ten minutes.
     pub refused: i64,
+    /// How many sales have begun, if no notification was ever verified.
+    pub never_notified: i64,
     /// When the last payment came.
     pub paid_at: Option<Time>,
     /// How many sales had the time to be paid since then.
@@ -74,6 +83,8 @@ pub enum Kind {
     NotificationRefused,
     /// No notification was verified for longer than usual.
     NoNotification,
+    /// Numbers are registered, and no notification was ever verified.
+    NeverNotified,
     /// The database is slow, or does not answer.
     DatabaseSlow,
     /// The equation M2 does not hold.
@@ -84,7 +95,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::KioskSilent,
         Kind::KioskOutOfService,
         Kind::PaidNotDispensed,
@@ -92,6 +103,7 @@ impl Kind {
         Kind::ReviewOpen,
         Kind::NotificationRefused,
         Kind::NoNotification,
+        Kind::NeverNotified,
         Kind::DatabaseSlow,
         Kind::BooksDoNotBalance,
         Kind::RetryWindow,
@@ -107,6 +119,7 @@ impl Kind {
             Kind::ReviewOpen => "review-open",
             Kind::NotificationRefused => "notification-refused",
             Kind::NoNotification => "no-notification",
+            Kind::NeverNotified => "never-notified",
             Kind::DatabaseSlow => "database-slow",
             Kind::BooksDoNotBalance => "books-do-not-balance",
             Kind::RetryWindow => "retry-window",
@@ -119,8 +132,12 @@ impl Kind {
 pub struct Alarm {
     /// Which.
     pub kind: Kind,
-    /// What it is about: kiosks, sales.
+    /// What it is about: kiosks, sales, transactions.
     pub subjects: Vec<String>,
+    /// The payments among them.
+    pub cases: Vec<Case>,
+    /// Whether it is about nothing else.
+    pub is_complete: bool,
     /// In a sentence.
     pub text: String,
 }
@@ -128,12 +145,13 @@ pub struct Alarm {
 /// The alarms that stand.
 pub fn look(figures: &Figures) -> Vec<Alarm> {
     let now = figures.now;
-    let is_older = |then: Time, than: Duration| now.seconds_since(then) >= than.as_secs();
     let mut alarms = Vec::new();
     let mut add = |kind, subjects: Vec<String>, text: String| {
         alarms.push(Alarm {
             kind,
             subjects,
+            cases: Vec::new(),
+            is_complete: true,
             text,
         });
     };
@@ -179,22 +197,6 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
         let text = format!("out of service: {}", faults.join(", "));
         add(Kind::KioskOutOfService, names(&down), text);
     }
-    if let Some(since) = figures
-        .waiting_since
-        .filter(|since| is_older(*since, figures.may_wait + GRACE))
-    {
-        let minutes = now.seconds_since(since) / 60;
-        let text = format!("a payment has waited for its goods for {minutes} minutes");
-        add(Kind::PaidNotDispensed, Vec::new(), text);
-    }
-    if figures.refunds > 0 {
-        let text = format!("payments that must go back: {}", figures.refunds);
-        add(Kind::RefundDue, Vec::new(), text);
-    }
-    if figures.reviews > 0 {
-        let text = format!("payments that need a person: {}", figures.reviews);
-        add(Kind::ReviewOpen, Vec::new(), text);
-    }
     if figures.refused > 0 {
         let text = format!(
             "notifications in ten minutes that are not signed, not ours, or of money that goes back: {}",
@@ -202,7 +204,14 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
         );
         add(Kind::NotificationRefused, Vec::new(), text);
     }
-    if is_too_quiet(figures) {
+    if figures.never_notified >= NEVER_NOTIFIED {
+        let text = format!(
+            "{} numbers were registered, and no notification has ever been verified: does the platform have our address, and we \
+             its key?",
+            figures.never_notified
+        );
+        add(Kind::NeverNotified, Vec::new(), text);
+    } else if is_too_quiet(figures) {
         let since = figures.paid_at.map_or("ever".to_owned(), |at| {
             format!("{} minutes", now.seconds_since(at) / 60)
         });
@@ -223,7 +232,52 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
         let sales = stale.iter().map(|(sale, ..)| sale.clone()).collect();
         add(Kind::RetryWindow, sales, text);
     }
+    alarms.extend(about_money(figures));
     alarms
+}
+
+/// Payments that somebody must see to.
+fn about_money(figures: &Figures) -> impl Iterator<Item = Alarm> {
+    let is_late = figures.waiting_since.filter(|since| {
+        let waited = figures.now.seconds_since(*since);
+        waited >= (figures.may_wait + GRACE).as_secs()
+            || since.seconds_since(figures.now) >= AHEAD.as_secs()
+    });
+    let waiting = is_late.map(|since| {
+        let minutes = figures.now.seconds_since(since) / 60;
+        let text = format!("a payment has waited for its goods for {minutes} minutes");
+        (Kind::PaidNotDispensed, &figures.waiting, text)
+    });
+    let listed = [
+        (
+            Kind::RefundDue,
+            &figures.refunds,
+            "payments that must go back",
+        ),
+        (
+            Kind::ReviewOpen,
+            &figures.reviews,
+            "payments that need a person",
+        ),
+    ];
+    let listed = listed
+        .into_iter()
+        .filter(|(_, cases, _)| cases.count > 0)
+        .map(|(kind, cases, text)| (kind, cases, format!("{text}: {}", cases.count)));
+    waiting
+        .into_iter()
+        .chain(listed)
+        .map(|(kind, cases, text)| Alarm {
+            kind,
+            subjects: cases
+                .newest
+                .iter()
+                .map(|case| case.transaction_id.clone())
+                .collect(),
+            cases: cases.newest.clone(),
+            is_complete: cases.is_complete(),
+            text,
+        })
 }
 
 /// Open sales that nobody asks for, and of which the platform may still tell.

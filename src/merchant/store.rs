@@ -6,6 +6,7 @@
 
 pub mod bills;
 pub mod books;
+pub mod cases;
 pub mod group_commit;
 pub mod kiosks;
 pub mod leases;

@@ -1,21 +1,26 @@
 //! What is seen in the books now and then: for alarms, metrics and the console's first page.
 //!
-//! Looking through all payments takes the longer the more there are. Whoever asks gets what was seen last, unless that is
-//! so old that looking again takes a small part of the time since.
+//! Whoever asks gets what was seen in the last seconds, or looks again. Alarms are looked for every half minute, whatever else is
+//! slow: telling them is another task's work.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::merchant::alarms::{self, Alarm, Caller, Figures, Kind};
+use crate::merchant::alarms::{self, Alarm, Caller, Figures, Kind, Told, Url};
 use crate::merchant::ledger::{RETRIES_END, SILENCE};
+use crate::merchant::store::cases::{self, Cases};
 use crate::merchant::store::kiosks::{self, SILENT_AFTER};
 use crate::merchant::store::sql::Sql;
 use crate::merchant::store::{Unavailable, reports};
 use crate::merchant::{Merchant, now};
 use crate::random;
 
-/// What was seen is good for so many times as long as looking took.
-const GOOD_FOR: u32 = 30;
+/// What was seen is good for so long.
+const GOOD_FOR: Duration = Duration::from_secs(3);
+/// Who looks for longer has seen that the database is slow.
+const LOOK_TIME: Duration = Duration::from_secs(20);
+/// A sale that is younger may still be paid and notified.
+const NOTIFIED_WITHIN: Duration = Duration::from_secs(300);
 /// Refused notifications are an alarm for so long.
 const REFUSED_FOR: Duration = Duration::from_secs(600);
 /// A week, in which a shop shows how it usually is.
@@ -33,7 +38,6 @@ pub struct Watched {
     /// What somebody must be woken for.
     pub alarms: Vec<Alarm>,
     taken: Instant,
-    cost: Duration,
 }
 
 /// What was seen last. One looks at a time.
@@ -45,11 +49,13 @@ impl Merchant {
     pub async fn watched(&self) -> Result<Arc<Watched>, Unavailable> {
         let mut last = self.watch.0.lock().await;
         if let Some(watched) = last.as_ref() {
-            if watched.taken.elapsed() < watched.cost * GOOD_FOR {
+            if watched.taken.elapsed() < GOOD_FOR {
                 return Ok(Arc::clone(watched));
             }
         }
-        let watched = Arc::new(self.look().await?);
+        let looked = tokio::time::timeout(LOOK_TIME, self.look()).await;
+        let too_long = || Unavailable(format!("it was not seen through in {LOOK_TIME:?}"));
+        let watched = Arc::new(looked.map_err(|_| too_long())??);
         *last = Some(Arc::clone(&watched));
         Ok(watched)
     }
@@ -71,12 +77,23 @@ impl Merchant {
                 now,
                 balance: reports::balance(sql)?,
                 waiting_since: glance.waiting_since,
+                waiting: Cases {
+                    count: 0,
+                    newest: cases::waiting(sql, now.before(may_wait))?,
+                },
                 may_wait,
-                refunds: glance.refunds.0,
-                reviews: glance.reviews.0,
+                refunds: Cases {
+                    count: glance.refunds.0,
+                    newest: cases::newest(sql, "refund-due")?,
+                },
+                reviews: Cases {
+                    count: glance.reviews.0,
+                    newest: cases::newest(sql, "review")?,
+                },
                 kiosks: kiosks.collect(),
                 open: reports::open_sales(sql, now.before(RETRIES_END))?,
                 refused: glance.refused,
+                never_notified: cases::never_notified(sql, now.before(NOTIFIED_WITHIN))?,
                 paid_at: stream.paid_at,
                 unpaid: stream.unpaid,
                 week: (stream.sales, stream.paid),
@@ -89,18 +106,33 @@ impl Merchant {
             alarms: alarms::look(&figures),
             figures,
             sales,
-            taken: began,
-            cost: began.elapsed(),
+            taken: Instant::now(),
         })
     }
 }
 
-/// Looks every half minute, tells the log what is new, and whoever is at `alarm-url`.
+/// Looks every half minute, and tells the log what is new. Whoever is at `alarm-url` is told by a task of its own: one who does
+/// not answer holds up no look.
 pub async fn watch(merchant: Arc<Merchant>) {
-    let holder = format!("{:032x}", random::bits());
-    let mut caller = merchant.config.alarm_url.clone().map(Caller::new);
+    let (seen, standing) = tokio::sync::watch::channel(Vec::new());
+    let tells = merchant
+        .config
+        .alarm_url
+        .clone()
+        .map(|url| tell(Arc::clone(&merchant), url, standing));
+    let looks = look_again_and_again(merchant, seen);
+    match tells {
+        Some(tells) => drop(tokio::join!(looks, tells)),
+        None => looks.await,
+    }
+}
+
+async fn look_again_and_again(
+    merchant: Arc<Merchant>,
+    seen: tokio::sync::watch::Sender<Vec<Alarm>>,
+) {
     let mut alarms: Vec<Alarm> = Vec::new();
-    let mut logged: Vec<Kind> = Vec::new();
+    let mut logged = Told::default();
     let mut ticks = tokio::time::interval(alarms::LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -113,24 +145,42 @@ pub async fn watch(merchant: Arc<Merchant>) {
                 alarms.push(Alarm {
                     kind: Kind::DatabaseSlow,
                     subjects: Vec::new(),
+                    cases: Vec::new(),
+                    is_complete: true,
                     text: error.to_string(),
                 });
             }
         }
-        for alarm in alarms.iter().filter(|alarm| !logged.contains(&alarm.kind)) {
-            tracing::error!("ALARM {}: {}", alarm.kind.as_str(), alarm.text);
-        }
-        logged = alarms.iter().map(|alarm| alarm.kind).collect();
-        if let Some(caller) = &mut caller {
-            let now = now();
-            let until = now.after(LEASE);
-            let lease = merchant
-                .store
-                .take_lease("alarms", holder.clone(), now, until);
-            // Without a database nobody can know who else tells: better twice than never.
-            if lease.await.unwrap_or(true) {
-                caller.tell(now, &alarms).await;
+        let at = Instant::now();
+        for message in logged.due((now(), at), &alarms) {
+            match message.state {
+                "firing" => tracing::error!("ALARM {message}"),
+                _ => tracing::info!("{message}"),
             }
+            logged.took(&message, at);
+        }
+        seen.send_replace(alarms.clone());
+    }
+}
+
+/// Tells what was seen, each time it is.
+async fn tell(
+    merchant: Arc<Merchant>,
+    url: Url,
+    mut standing: tokio::sync::watch::Receiver<Vec<Alarm>>,
+) {
+    let holder = format!("{:032x}", random::bits());
+    let mut caller = Caller::new(url);
+    while standing.changed().await.is_ok() {
+        let alarms = standing.borrow_and_update().clone();
+        let now = now();
+        let until = now.after(LEASE);
+        let lease = merchant
+            .store
+            .take_lease("alarms", holder.clone(), now, until);
+        // Without a database nobody can know who else tells: better twice than never.
+        if lease.await.unwrap_or(true) {
+            caller.tell(now, &alarms).await;
         }
     }
 }

@@ -36,15 +36,17 @@ fn well() -> Figures {
             holds: true,
         },
         waiting_since: Some(ago(779)),
+        waiting: Cases::default(),
         may_wait: Duration::from_secs(720),
-        refunds: 0,
-        reviews: 0,
+        refunds: Cases::default(),
+        reviews: Cases::default(),
         kiosks: vec![kiosk("kiosk-1", 179, "")],
         open: vec![
             open("young", "kiosk-9", 599),
             open("over", "kiosk-9", 11_040),
         ],
         refused: 0,
+        never_notified: 4,
         paid_at: Some(ago(3600)),
         unpaid: 0,
         week: (1000, 900),
@@ -93,10 +95,11 @@ fn each_thing_that_goes_wrong_has_its_alarm() {
         told(|shop| shop.waiting_since = Some(ago(780))),
         ["paid-not-dispensed"]
     );
-    assert_eq!(told(|shop| shop.refunds = 1), ["refund-due"]);
-    assert_eq!(told(|shop| shop.reviews = 1), ["review-open"]);
+    assert_eq!(told(|shop| shop.refunds.count = 1), ["refund-due"]);
+    assert_eq!(told(|shop| shop.reviews.count = 1), ["review-open"]);
     assert_eq!(told(|shop| shop.refused = 1), ["notification-refused"]);
     assert_eq!(told(|shop| shop.unpaid = 4), ["no-notification"]);
+    assert_eq!(told(|shop| shop.never_notified = 5), ["never-notified"]);
     assert_eq!(
         told(|shop| shop.open = vec![open("A", "kiosk-9", 600)]),
         ["retry-window"]
@@ -156,4 +159,27 @@ fn how_long_it_may_be_quiet_depends_on_how_quiet_it_usually_is() {
     assert!(!is_told((1000, 200), 30) && is_told((1000, 200), 32));
     // A shop that has just opened.
     assert!(!is_told((0, 0), 9) && is_told((0, 0), 10));
+}
+
+#[test]
+fn a_new_shop_whose_sales_are_paid_and_never_notified_is_told_of_its_address() {
+    let mut figures = well();
+    // Nobody can tell from the books that they were paid.
+    (figures.week, figures.unpaid, figures.never_notified) = ((300, 0), 300, 300);
+    let alarms = look(&figures);
+    assert_eq!(kinds(&figures), ["never-notified"]);
+    assert!(
+        alarms[0].text.starts_with("300 numbers were registered"),
+        "{}",
+        alarms[0].text
+    );
+}
+
+#[test]
+fn a_clock_that_was_wrong_for_a_while_hides_nothing() {
+    let month = 30 * 24 * 3600;
+    let mut figures = well();
+    figures.kiosks = vec![kiosk("kiosk-1", -month, "")];
+    figures.waiting_since = Some(ago(-month));
+    assert_eq!(kinds(&figures), ["kiosk-silent", "paid-not-dispensed"]);
 }

@@ -27,9 +27,11 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether it was not heard of for too long.
+    /// Whether it was not heard of for too long. A time far ahead was noted by a clock that was wrong: whoever lives is heard of
+    /// again in a moment.
     pub fn is_silent(&self, now: Time) -> bool {
         now.seconds_since(self.at) >= SILENT_AFTER.as_secs()
+            || self.at.seconds_since(now) >= SILENT_AFTER.as_secs()
     }
 
     /// Whether it says that it cannot sell.
@@ -38,13 +40,13 @@ impl Seen {
     }
 }
 
-/// Notes kiosks. What another server has heard later stays.
+/// Notes kiosks. What another server has heard later stays, but for a time so far ahead that a wrong clock wrote it.
 pub fn note(sql: &dyn Sql, seen: &[(KioskName, Seen)]) -> Result<(), Failed> {
     const NOTE: &str = "INSERT INTO kiosks (kiosk, seen_at, version, state, fault, since, told_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (kiosk) DO UPDATE
-        SET seen_at = excluded.seen_at, version = excluded.version WHERE kiosks.seen_at < excluded.seen_at";
+        SET seen_at = excluded.seen_at, version = excluded.version WHERE kiosks.seen_at < excluded.seen_at OR kiosks.seen_at > excluded.seen_at + 180000";
     const TOLD: &str = "UPDATE kiosks SET state = ?2, fault = ?3, since = ?4, told_at = ?5
-        WHERE kiosk = ?1 AND told_at < ?5";
+        WHERE kiosk = ?1 AND (told_at < ?5 OR told_at > ?5 + 180000)";
     for (kiosk, seen) in seen {
         let row = [
             kiosk.as_str().into(),

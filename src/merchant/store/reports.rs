@@ -206,10 +206,11 @@ pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
             WHERE d.transaction_id = paid_by AND d.state NOT IN ('waiting', 'refund-due')))
         FROM sales WHERE {LIVE}"
     );
-    const REFUSED: &str = "SELECT (SELECT count(*) FROM refused WHERE at >= ?1)
-        + (SELECT count(*) FROM quarantine WHERE at >= ?1)
+    // What a wrong clock wrote far ahead is not of these minutes.
+    const REFUSED: &str = "SELECT (SELECT count(*) FROM refused WHERE at BETWEEN ?1 AND ?1 + 1200000)
+        + (SELECT count(*) FROM quarantine WHERE at BETWEEN ?1 AND ?1 + 1200000)
         + (SELECT count(*) FROM dispositions
-            WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order') AND at >= ?1)";
+            WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order') AND at BETWEEN ?1 AND ?1 + 1200000)";
     let live = sql.row(&live, &[])?;
     Ok(Glance {
         refunds: sum_of(sql, "refund-due")?,
