@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::support::shop::{PATIENCE, Shop, paid, signed};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Takes messages; each is told.
 fn receiver() -> (String, mpsc::Receiver<Value>) {
@@ -61,6 +61,12 @@ fn money_that_must_go_back_is_told_once_by_one_of_the_servers() {
     let message = told("refund-due");
     assert_eq!(message["state"], "firing");
     assert_eq!(message["text"], "payments that must go back: 1");
+    assert_eq!(message["subjects"], json!(["T1"]));
+    let case = json!({
+        "transactionId": "T1", "orderNo": "nobody-knows-it", "sale": null, "kiosk": null,
+        "amount": 350, "reason": "unknown-order",
+    });
+    assert_eq!(message["cases"], json!([case]));
     told("notification-refused");
     let _other = shop.one_more_server();
     let more = messages.recv_timeout(Duration::from_millis(700));
@@ -68,4 +74,54 @@ fn money_that_must_go_back_is_told_once_by_one_of_the_servers() {
         more.is_err(),
         "the other server leaves it to the first: {more:?}"
     );
+}
+
+#[test]
+#[ignore = "needs libfaketime, and minutes"]
+fn a_clock_that_jumps_a_month_and_back_silences_no_alarm() {
+    const TWO_LOOKS: Duration = Duration::from_secs(75);
+    let (url, messages) = receiver();
+    let mut shop = Shop::open();
+    let file = shop.path("merchant.toml");
+    let config = fs::read_to_string(&file).expect("read");
+    fs::write(&file, format!("alarm-url = \"{url}\"\n{config}")).expect("written");
+    let clock = shop.path("clock");
+    let set_clock = |text: &str| fs::write(&clock, text).expect("written");
+    set_clock("+0d");
+    let is_up = shop.restart_merchant_under(&[
+        "env".to_owned(),
+        // Debian's package faketime.
+        "LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1".to_owned(),
+        format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()),
+        "FAKETIME_NO_CACHE=1".to_owned(),
+        // Nobody sets the monotonic clock of a real machine.
+        "DONT_FAKE_MONOTONIC=1".to_owned(),
+    ]);
+    assert!(is_up, "libfaketime is installed");
+    for (day, transaction) in [
+        ("+0d", "T1"),
+        ("+30d", "T2"),
+        ("+0d", "T3"),
+        ("-30d", "T4"),
+        ("+0d", "T5"),
+    ] {
+        set_clock(day);
+        let (status, answer) = shop.notify(signed(paid("nobody-knows-it", transaction, "350")));
+        assert_eq!(
+            (status, answer.as_str()),
+            (200, "fail"),
+            "its number is unknown"
+        );
+        loop {
+            let message = messages
+                .recv_timeout(TWO_LOOKS)
+                .unwrap_or_else(|_| panic!("{transaction} at {day} is told"));
+            let cases = message["cases"].as_array().expect("a list");
+            if message["alarm"] == "refund-due" {
+                let told: Vec<_> = cases.iter().map(|case| &case["transactionId"]).collect();
+                assert_eq!(told, [transaction], "each once");
+                break;
+            }
+        }
+    }
 }
