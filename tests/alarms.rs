@@ -58,6 +58,7 @@ fn money_that_must_go_back_is_told_once_by_one_of_the_servers() {
             return message;
         }
     };
+    told("notification-refused");
     let message = told("refund-due");
     assert_eq!(message["state"], "firing");
     assert_eq!(message["text"], "payments that must go back: 1");
@@ -67,7 +68,6 @@ fn money_that_must_go_back_is_told_once_by_one_of_the_servers() {
         "amount": 350, "reason": "unknown-order",
     });
     assert_eq!(message["cases"], json!([case]));
-    told("notification-refused");
     let _other = shop.one_more_server();
     let more = messages.recv_timeout(Duration::from_millis(700));
     assert!(

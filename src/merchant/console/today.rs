@@ -230,6 +230,10 @@ fn alarms(language: Language, standing: &[Alarm]) -> String {
                 "很久没有收到付款通知：平台能访问我们的通知地址吗？",
                 "No payment was heard of for long: does the platform reach our notification address?",
             ),
+            Kind::NeverNotified => (
+                "从未收到过平台的付款通知：请核对通知地址和签名密钥",
+                "No notification was ever verified: check the notification address at the platform, and the key",
+            ),
             Kind::DatabaseSlow => ("数据库响应缓慢", "The database is slow"),
             Kind::RetryWindow => (
                 "有订单失去联系，平台重试即将结束：请确认通知地址可访问",
