@@ -23,6 +23,8 @@ const OPEN_LONG: Duration = Duration::from_secs(10 * 60);
 const OPEN_TOO_LONG: Duration = Duration::from_secs(3900);
 /// A database that answers slower than this loses the platform's patience soon.
 const SLOW: Duration = Duration::from_secs(1);
+/// So many wrong tokens in ten minutes are more than a slip: a kiosk that shows one all the time, or somebody who tries.
+const TOKENS_TRIED: u64 = 30;
 /// What happens by chance less often than this is no chance.
 const CHANCE: f64 = 0.001;
 
@@ -47,6 +49,8 @@ pub struct Figures {
     pub open: Vec<(String, String, Time)>,
     /// How many notifications were refused, or of money that goes back, in the last ten minutes.
     pub refused: i64,
+    /// How many calls had a token that no kiosk has, in the last ten minutes.
+    pub wrong_tokens: u64,
     /// When the last payment came.
     pub paid_at: Option<Time>,
     /// How many sales had the time to be paid since then.
@@ -80,11 +84,13 @@ pub enum Kind {
     BooksDoNotBalance,
     /// The platform will soon give up telling what was paid while we were cut off.
     RetryWindow,
+    /// Many calls had a token that no kiosk has.
+    WrongTokens,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::KioskSilent,
         Kind::KioskOutOfService,
         Kind::PaidNotDispensed,
@@ -95,6 +101,7 @@ impl Kind {
         Kind::DatabaseSlow,
         Kind::BooksDoNotBalance,
         Kind::RetryWindow,
+        Kind::WrongTokens,
     ];
 
     /// Its name.
@@ -110,6 +117,7 @@ impl Kind {
             Kind::DatabaseSlow => "database-slow",
             Kind::BooksDoNotBalance => "books-do-not-balance",
             Kind::RetryWindow => "retry-window",
+            Kind::WrongTokens => "wrong-tokens",
         }
     }
 }
@@ -222,6 +230,13 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
         );
         let sales = stale.iter().map(|(sale, ..)| sale.clone()).collect();
         add(Kind::RetryWindow, sales, text);
+    }
+    if figures.wrong_tokens >= TOKENS_TRIED {
+        let text = format!(
+            "calls in ten minutes with a token that no kiosk has: {}; was one revoked, or does somebody try?",
+            figures.wrong_tokens
+        );
+        add(Kind::WrongTokens, Vec::new(), text);
     }
     alarms
 }

@@ -60,6 +60,7 @@ impl Merchant {
         let database = Some(began.elapsed());
         let (allowed, may_wait) = (self.known_kiosks(), self.config.claim_time + SILENCE);
         let now = now();
+        let wrong_tokens = self.wrong_tokens.lately(Instant::now());
         let read = move |sql: &dyn Sql| {
             let glance = reports::glance(sql, now.before(REFUSED_FOR))?;
             let stream = reports::stream(sql, now.before(WEEK), now.before(SILENT_AFTER))?;
@@ -77,6 +78,7 @@ impl Merchant {
                 kiosks: kiosks.collect(),
                 open: reports::open_sales(sql, now.before(RETRIES_END))?,
                 refused: glance.refused,
+                wrong_tokens,
                 paid_at: stream.paid_at,
                 unpaid: stream.unpaid,
                 week: (stream.sales, stream.paid),

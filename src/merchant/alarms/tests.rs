@@ -45,6 +45,7 @@ fn well() -> Figures {
             open("over", "kiosk-9", 11_040),
         ],
         refused: 0,
+        wrong_tokens: 29,
         paid_at: Some(ago(3600)),
         unpaid: 0,
         week: (1000, 900),
@@ -96,6 +97,7 @@ fn each_thing_that_goes_wrong_has_its_alarm() {
     assert_eq!(told(|shop| shop.refunds = 1), ["refund-due"]);
     assert_eq!(told(|shop| shop.reviews = 1), ["review-open"]);
     assert_eq!(told(|shop| shop.refused = 1), ["notification-refused"]);
+    assert_eq!(told(|shop| shop.wrong_tokens = 30), ["wrong-tokens"]);
     assert_eq!(told(|shop| shop.unpaid = 4), ["no-notification"]);
     assert_eq!(
         told(|shop| shop.open = vec![open("A", "kiosk-9", 600)]),
