@@ -354,9 +354,14 @@ mod tests {
         for guess in all {
             tried += u32::from(guess.await.expect("no panic") == Tried::Wrong);
         }
+        // The first may be over before the last comes.
+        assert!(
+            (MOST_WAITING..=MOST_WAITING + 1).contains(&tried),
+            "{tried}"
+        );
         // 0 + 0.25 + 0.5 + 1 + 2, then 4 seconds for each.
-        assert_eq!(tried, MOST_WAITING);
-        assert_eq!(began.elapsed().as_millis(), 3750 + 11 * 4000);
+        let slow = u128::from(tried) - 5;
+        assert_eq!(began.elapsed().as_millis(), 3750 + slow * 4000);
     }
 
     #[tokio::test(start_paused = true)]
