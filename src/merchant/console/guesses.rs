@@ -25,8 +25,8 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(4);
 const MOST_WAITING: u32 = 16;
 /// So many clients are remembered.
 const MOST_CLIENTS: usize = 16_384;
-/// So many attempts may wait to be hashed, of all clients.
-const MOST_QUEUED: usize = 64;
+/// So many attempts may wait to be hashed, of all clients: each is little beside the connection that it waits on.
+const MOST_QUEUED: usize = 1024;
 /// Whoever has lost the place in that queue may come again so late.
 const QUEUE_AGAIN: Duration = Duration::from_secs(1);
 
