@@ -63,6 +63,13 @@ impl Kiosk {
     ///
     /// A journal that cannot be trusted does not stop the kiosk from starting: it shows that it is out of service.
     pub fn open(config: &Config, board: &Board) -> Result<Kiosk, Failure> {
+        for url in [&config.merchant_url, &config.platform_url] {
+            if !config::is_secret(url) {
+                tracing::warn!(
+                    "{url}: whoever sits between reads and forges what goes there (allow-plain-http)"
+                );
+            }
+        }
         let clock = SystemClock::default();
         let settings = config.settings(board.dispenser.unit());
         let (journal, records) = FileJournal::at(&config.journal)

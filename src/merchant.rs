@@ -5,7 +5,8 @@
 //! - [`console`]: the pages for the merchant. [`commands`]: the books on the command line. [`presence`]: which kiosks were
 //!   heard of. [`alarms`]: what somebody must be woken for. [`tls`]: for those without a proxy. [`password`]: the console's.
 //!   [`reconcile`]: the platform's bill beside the books.
-//!   [`tokens`]: what kiosks show who they are with. [`config`]: `merchant.toml`.
+//!   [`tokens`]: what kiosks show who they are with. [`limits`]: how much one may ask. [`polls`]: which open sales are asked
+//!   for. [`config`]: `merchant.toml`.
 
 pub mod alarms;
 mod client;
@@ -15,10 +16,12 @@ pub mod console;
 pub mod http;
 pub mod keys;
 pub mod ledger;
+pub mod limits;
 mod metrics;
 pub mod notify;
 pub mod password;
 mod pem;
+pub mod polls;
 pub mod presence;
 pub mod reconcile;
 pub mod store;
@@ -26,26 +29,30 @@ pub mod tls;
 pub mod tokens;
 mod waiters;
 mod watch;
+mod wrong_tokens;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http::{Plain, serve_secure};
-use crate::ids::KioskName;
-use crate::merchant::config::Config;
+use crate::ids::{KioskName, SaleId};
+use crate::merchant::config::{Config, Kiosks};
 use crate::merchant::console::Guesses;
 use crate::merchant::keys::Keys;
 use crate::merchant::ledger::Time;
+use crate::merchant::limits::Limits;
 use crate::merchant::metrics::Metrics;
+use crate::merchant::polls::Polls;
 use crate::merchant::presence::Presence;
 use crate::merchant::store::{NotUsable, Store, kiosks};
 use crate::merchant::tls::{Certified, Tls};
 use crate::merchant::tokens::Tokens;
 use crate::merchant::waiters::Waiters;
 use crate::merchant::watch::Watch;
+use crate::merchant::wrong_tokens::WrongTokens;
 
 /// Between two looks for claims that were not made and outcomes that were not told.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -61,6 +68,9 @@ pub struct Merchant {
     metrics: Metrics,
     guesses: Guesses,
     tokens: Tokens,
+    wrong_tokens: WrongTokens,
+    limits: Arc<Limits>,
+    polls: Polls,
     presence: Presence,
     watch: Watch,
     tls: Option<Tls>,
@@ -72,19 +82,22 @@ impl Merchant {
         let store = Store::open(&config.database, config.claim_time)?;
         let merchant = Arc::new(Merchant {
             sign_keys: RwLock::new(Arc::new(config.sign_keys.clone())),
+            guesses: Guesses::new(config.console_password.clone(), config.console_hash_memory),
+            tokens: Tokens::new(config.kiosks.clone()),
+            wrong_tokens: WrongTokens::default(),
+            limits: Limits::new(config.kiosk_limits),
+            polls: Polls::new(now(), Instant::now()),
             config,
             store,
             waiters: Waiters::default(),
             metrics: Metrics::default(),
-            guesses: Guesses::default(),
-            tokens: Tokens::default(),
             presence: Presence::default(),
             watch: Watch::default(),
             tls: certified.map(Tls::new),
         });
         let hears = Arc::clone(&merchant);
         merchant.store.listen(move |changed| match changed {
-            Some(sale) => hears.waiters.wake(sale),
+            Some(sale) => hears.changed(sale),
             None => hears.waiters.wake_all(),
         })?;
         Ok(merchant)
@@ -124,6 +137,11 @@ impl Merchant {
             .expect("nobody panics while holding the lock") = Arc::new(keys);
     }
 
+    /// Takes these kiosks for all of `merchant.toml` from now on: a token that was taken out is good for nothing.
+    pub fn take_kiosks(&self, kiosks: Kiosks) {
+        self.tokens.configure(kiosks);
+    }
+
     /// Takes this certificate for every connection from now on.
     pub fn take_certificate(&self, certified: Certified) {
         if let Some(tls) = &self.tls {
@@ -133,9 +151,13 @@ impl Merchant {
 
     /// Every kiosk that has a token.
     fn known_kiosks(&self) -> BTreeSet<KioskName> {
-        let mut known = self.config.kiosks.names();
-        known.extend(self.tokens.names());
-        known
+        self.tokens.names()
+    }
+
+    /// A sale is not what it was: whoever waits for it looks again.
+    fn changed(&self, sale: SaleId) {
+        self.polls.ended(sale);
+        self.waiters.wake(sale);
     }
 
     fn sign_keys(&self) -> Arc<Keys> {
@@ -152,23 +174,27 @@ impl Merchant {
     }
 }
 
-/// Lets time pass in the books, tells those who wait, and learns which tokens were made and revoked.
+/// Lets time pass in the books, tells those who wait, learns which tokens were made and revoked, and tells of wrong ones.
 async fn sweep(merchant: Arc<Merchant>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match merchant.store.sweep(now()).await {
-            Ok(swept) => swept
-                .into_iter()
-                .for_each(|sale| merchant.waiters.wake(sale)),
+        let now = now();
+        merchant.polls.compare(now, Instant::now());
+        let asked_at = |sale| merchant.polls.asked_at(sale);
+        match merchant.store.sweep(now, asked_at).await {
+            Ok(swept) => swept.into_iter().for_each(|sale| merchant.changed(sale)),
             Err(error) => tracing::error!("{error}"),
         }
         merchant.learn_tokens().await;
+        if let Some(line) = merchant.wrong_tokens.line() {
+            tracing::warn!("{line}");
+        }
     }
 }
 
-/// Writes down which kiosks were heard of, many at once.
+/// Writes down which kiosks were heard of, and which sales are asked for over a long time, many at once.
 async fn note_kiosks(merchant: Arc<Merchant>) {
     /// So many in one transaction: notifications must not wait behind more.
     const AT_ONCE: usize = 500;
@@ -178,6 +204,12 @@ async fn note_kiosks(merchant: Arc<Merchant>) {
         ticks.tick().await;
         for some in merchant.presence.news().chunks(AT_ONCE) {
             if let Err(error) = merchant.store.note_kiosks(some.to_vec()).await {
+                tracing::warn!("{error}");
+            }
+        }
+        let asked = merchant.polls.news(now());
+        for some in asked.chunks(AT_ONCE) {
+            if let Err(error) = merchant.store.note_asked(some.to_vec(), now()).await {
                 tracing::warn!("{error}");
             }
         }

@@ -8,7 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::shop::{self, OTHER_TOKEN, Shop, call, paid, signed};
-use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId};
+use selpay_kiosk::api;
+use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
+use selpay_kiosk::merchant::ledger::{Reason, Time, Verdict};
+use selpay_kiosk::merchant::store::{Address, Store};
+use selpay_kiosk::money::Fen;
+use selpay_kiosk::sale::SaleStatus;
+use selpay_kiosk::selpay::notification::Payment;
 use serde_json::{Value, json};
 
 fn error(answer: &(u16, Value)) -> (u16, &str) {
@@ -331,6 +337,262 @@ fn unsettled_sales_are_listed_until_they_have_ended() {
     ];
     expected.sort_by_key(|(sale, ..)| sale.to_string());
     assert_eq!(told, expected);
+}
+
+#[test]
+fn unsettled_sales_are_told_in_pages_that_a_kiosk_can_read() {
+    let shop = Shop::open();
+    let mut sales: Vec<String> = (0..230)
+        .map(|random| shop.sale(random).0.to_string())
+        .collect();
+    // Some have many numbers.
+    for (place, sale) in sales.iter().enumerate().take(20) {
+        for number in 0..60 {
+            let path = format!("/v1/orders/n{place}-{number}");
+            let body = json!({ "sale": sale, "total": 350 });
+            assert_eq!(shop.call("PUT", &path, &body).0, 201);
+        }
+    }
+    let page = |after: &str| {
+        let path = format!("/v1/sales/unsettled{after}");
+        let (status, list) = shop.call("GET", &path, &Value::Null);
+        assert_eq!(status, 200, "{list}");
+        assert!(list.to_string().len() < 60_000, "a kiosk reads 64 KB");
+        let list = list.as_array().expect("a list").clone();
+        let names = list
+            .iter()
+            .map(|sale| sale["sale"].as_str().expect("a name").to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let mut told = page("");
+    let mut pages = 1;
+    loop {
+        let last = told.last().expect("a sale");
+        let next = page(&format!("?after={last}"));
+        if next.is_empty() {
+            break;
+        }
+        told.extend(next);
+        pages += 1;
+    }
+    assert!(pages >= 4, "{pages}");
+    sales.sort();
+    told.sort();
+    assert_eq!(told, sales, "each of them once");
+    assert_eq!(
+        page(&format!("?after={}", SaleId::from_random(999))),
+        [""; 0]
+    );
+    let bad = shop.call("GET", "/v1/sales/unsettled?after=x", &Value::Null);
+    assert_eq!(error(&bad), (400, "bad-request"));
+    let foreign = format!("/v1/sales/unsettled?after={}", told[0]);
+    let foreign = shop.call_as(OTHER_TOKEN, "GET", &foreign, &Value::Null);
+    assert_eq!(foreign, (200, json!([])));
+}
+
+#[test]
+fn a_sale_takes_no_more_numbers_than_anybody_needs() {
+    let shop = Shop::open();
+    let sale = SaleId::from_random(1);
+    let registers = |number: u32| {
+        let body = json!({ "sale": sale, "total": 350 });
+        shop.call("PUT", &format!("/v1/orders/n{number}"), &body)
+    };
+    for number in 0..64 {
+        assert_eq!(registers(number).0, 201);
+    }
+    assert_eq!(error(&registers(64)), (409, "conflict"));
+    assert_eq!(registers(63).0, 200, "it is there already");
+}
+
+/// One call in plain bytes: its status, what it says of `Retry-After`, and the error code.
+fn retried_after(
+    shop: &Shop,
+    token: &str,
+    call: &str,
+    body: &str,
+) -> (String, Option<u64>, String) {
+    let answer = shop::raw(
+        &shop.merchant.address,
+        format!(
+            "{call} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .as_bytes(),
+    );
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    let status = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let after = head.to_lowercase();
+    let after = after
+        .lines()
+        .find_map(|line| line.strip_prefix("retry-after: "));
+    let after = after.map(|seconds| seconds.parse().expect("seconds"));
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    (
+        status,
+        after,
+        body["error"].as_str().unwrap_or_default().to_owned(),
+    )
+}
+
+#[test]
+fn a_kiosk_that_asks_too_much_is_told_when_to_ask_again_and_no_other_is() {
+    let shop = Shop::open_with(
+        "[kiosk-limits]\nregistrations-per-minute = 10\nopen-sales = 3\nrequests-at-once = 2\nrequests-per-second = 5",
+    );
+    let registers = |token: &str, number: u128| {
+        let sale = SaleId::from_random(number);
+        let call = format!("PUT /v1/orders/n{number}");
+        let body = json!({ "sale": sale, "total": 350 }).to_string();
+        retried_after(&shop, token, &call, &body)
+    };
+    let refused = |seconds: u64| ("429".to_owned(), Some(seconds), "too-many".to_owned());
+    for number in 0..3 {
+        assert_eq!(registers(shop::TOKEN, number).0, "201");
+    }
+    assert_eq!(
+        registers(shop::TOKEN, 3),
+        refused(30),
+        "three sales are open"
+    );
+    assert_eq!(registers(OTHER_TOKEN, 1003).0, "201");
+    let closes = format!("/v1/sales/{}/close", SaleId::from_random(0));
+    assert_eq!(shop.call("POST", &closes, &json!({})).0, 200);
+    assert_eq!(registers(shop::TOKEN, 3).0, "201", "one has ended");
+
+    // Whoever closes as fast as it opens has a pace to keep.
+    let mut refusal = None;
+    for number in 10..20 {
+        let (status, after, _) = registers(OTHER_TOKEN, number);
+        if status == "429" {
+            refusal = after;
+            break;
+        }
+        let closes = format!("/v1/sales/{}/close", SaleId::from_random(number));
+        assert_eq!(
+            shop.call_as(OTHER_TOKEN, "POST", &closes, &json!({})).0,
+            200
+        );
+    }
+    assert!(
+        refusal.is_some_and(|seconds| (1..=6).contains(&seconds)),
+        "{refusal:?}"
+    );
+
+    // Two long polls at once, not three; when they end, others may.
+    let url = shop.merchant.url("/v1/orders/n1?wait=20");
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            // Whoever looks whether both wait may take the place for a moment.
+            scope.spawn(|| while call("GET", &url, shop::TOKEN, &Value::Null).0 == 429 {});
+        }
+        shop::eventually("one too many", || {
+            let asked = retried_after(&shop, shop::TOKEN, "GET /v1/orders/n1", "");
+            (asked == refused(1)).then_some(())
+        });
+        let asked = shop.call_as(OTHER_TOKEN, "GET", "/v1/orders/n1003", &Value::Null);
+        assert_eq!(asked.0, 200);
+        shop.notify(signed(paid("n1", "T1", "350")));
+    });
+    let (_, page) = call("GET", &shop.merchant.url("/metrics"), "", &Value::Null);
+    let page = page.as_str().expect("text");
+    for limit in ["registrations-per-minute", "requests-at-once", "open-sales"] {
+        let counted = format!("selpay_kiosk_refusals_total{{limit=\"{limit}\"}} ");
+        let line = page.lines().find_map(|line| line.strip_prefix(&counted));
+        let count: u64 = line.expect(limit).parse().expect("a number");
+        assert!(count > 0, "{limit}");
+    }
+}
+
+#[test]
+fn requests_have_a_pace_and_everything_behind_a_token_keeps_it() {
+    let shop = Shop::open_with("[kiosk-limits]\nrequests-per-second = 1");
+    let calls = [
+        "GET /v1/nothing",
+        "DELETE /v1/heartbeat",
+        "GET /v1/sales/unsettled",
+    ];
+    let mut told = Vec::new();
+    for turn in 0..40 {
+        told.push(retried_after(&shop, shop::TOKEN, calls[turn % 3], "").0);
+    }
+    assert_eq!(told[..3], ["404", "405", "200"]);
+    assert_eq!(told.last().map(String::as_str), Some("429"), "{told:?}");
+}
+
+#[test]
+fn wrong_tokens_are_counted_and_many_are_an_alarm() {
+    let shop = Shop::open();
+    for _ in 0..40 {
+        let asked = shop.call_as("wrong", "GET", "/v1/nothing", &Value::Null);
+        assert_eq!(asked.0, 401);
+    }
+    for line in [
+        "selpay_wrong_tokens_total 40",
+        "selpay_alarm{alarm=\"wrong-tokens\"} 1",
+    ] {
+        shop::eventually(line, || {
+            let (_, page) = call("GET", &shop.merchant.url("/metrics"), "", &Value::Null);
+            let page = page.as_str().expect("text");
+            page.lines().any(|found| found == line).then_some(())
+        });
+    }
+}
+
+#[tokio::test]
+async fn open_sales_end_by_themselves_and_what_is_paid_after_that_goes_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let address = Address::Sqlite(dir.path().join("merchant.db"));
+    let store = Store::open(&address, Duration::from_secs(120)).expect("opened");
+    let kiosk = KioskName::new("kiosk-1").expect("a name");
+    let total = Fen::new(350).expect("an amount");
+    let (left, asked, noted) = (1, 2, 3);
+    let at = |seconds: i64| Time(1_000_000_000_000 + seconds * 1000);
+    let order = |number: u128| OrderNo::from_random(number);
+    for number in [left, asked, noted] {
+        let wanted = api::Register {
+            sale: SaleId::from_random(number),
+            total,
+        };
+        let registered = store.register(at(0), kiosk, order(number), wanted);
+        assert!(registered.await.expect("an answer").is_ok());
+    }
+    // One is asked for here, one at another server, which has noted it.
+    let other = vec![(SaleId::from_random(noted), at(3000))];
+    store.note_asked(other, at(3000)).await.expect("noted");
+    let asked_at = |sale| match sale == SaleId::from_random(asked) {
+        true => at(3599),
+        false => at(0),
+    };
+    let swept = store.sweep(at(3599), asked_at).await.expect("swept");
+    assert_eq!(swept, []);
+    let swept = store.sweep(at(3600), asked_at).await.expect("swept");
+    assert_eq!(swept, [SaleId::from_random(left)]);
+    let status = async |number: u128| {
+        let held = store.order(kiosk, order(number)).await.expect("an answer");
+        held.expect("it is there").status
+    };
+    assert_eq!(status(left).await, SaleStatus::Closed);
+    assert_eq!(status(asked).await, SaleStatus::Open);
+    assert_eq!(status(noted).await, SaleStatus::Open);
+    let payment = |number: u128| Payment {
+        transaction: TransactionId::new(&format!("T{number}")).expect("a name"),
+        order: order(number),
+        total: 350,
+        trade_type: None,
+        time_end: None,
+    };
+    let verdict = store.pay(at(3601), payment(left), Vec::new()).await;
+    assert_eq!(verdict, Ok(Verdict::Refund(Reason::Late)));
+    let verdict = store.pay(at(3601), payment(asked), Vec::new()).await;
+    assert_eq!(verdict, Ok(Verdict::Pays(SaleId::from_random(asked))));
+    let swept = store.sweep(at(6600), |_| at(0)).await.expect("swept");
+    let mut swept: Vec<_> = swept.iter().map(|sale| sale.as_u128()).collect();
+    swept.sort();
+    let mut both = [asked, noted].map(|number| SaleId::from_random(number).as_u128());
+    both.sort();
+    assert_eq!(swept, both, "one expired, one was left");
 }
 
 #[test]

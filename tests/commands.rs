@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::support::shop::{self, Shop, paid, signed};
 use selpay_kiosk::ids::ClaimId;
+use selpay_kiosk::merchant::config::token_digest;
 use selpay_kiosk::merchant::ledger::Time;
 use serde_json::{Value, json};
 
@@ -313,12 +314,74 @@ fn a_kiosks_token_is_made_shown_once_and_revoked_beside_a_running_server() {
         Some(1),
         "none is left"
     );
+    assert_eq!(asks(shop::TOKEN), 200, "another kiosk's");
+}
+
+#[test]
+fn a_token_of_the_file_is_revoked_for_good() {
+    let mut shop = Shop::open();
+    let asks = |shop: &Shop, token: &str| {
+        let path = "/v1/sales/unsettled";
+        shop.call_as(token, "GET", path, &Value::Null).0
+    };
+    let revoke = |shop: &Shop| shop.command(&["kiosk", "revoke", "kiosk-1"]);
+    let revoked = revoke(&shop);
+    assert_eq!(revoked.status.code(), Some(0), "{}", stderr(&revoked));
+    assert_eq!(stdout(&revoked).trim(), "1 of kiosk-1's tokens are revoked");
+    shop::eventually("nobody knows it", || {
+        (asks(&shop, shop::TOKEN) == 401).then_some(())
+    });
+    assert_eq!(asks(&shop, shop::OTHER_TOKEN), 200);
+    assert_eq!(revoke(&shop).status.code(), Some(1), "none is left");
+    // Its line still stands in the file.
+    shop.restart_merchant();
+    assert_eq!(asks(&shop, shop::TOKEN), 401);
+    let told = stdout(&shop.command(&["kiosk", "list"]));
+    let lines: Vec<Vec<&str>> = told
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
     assert_eq!(
-        run(&["kiosk", "revoke", "kiosk-1"]).0,
-        Some(2),
-        "that is the file's"
+        lines,
+        [
+            vec!["kiosk-1", "revoked", "(merchant.toml)"],
+            vec!["kiosk-2", "merchant.toml"]
+        ]
     );
-    assert_eq!(asks(shop::TOKEN), 200);
+}
+
+#[test]
+fn a_reload_takes_tokens_away_as_well_as_it_gives_them() {
+    let shop = Shop::open();
+    let asks = |token: &str| {
+        let path = "/v1/sales/unsettled";
+        shop.call_as(token, "GET", path, &Value::Null).0
+    };
+    let file = shop.path("merchant.toml");
+    let config = std::fs::read_to_string(&file).expect("read");
+    let line = format!("kiosk-1 = \"{}\"", token_digest(shop::TOKEN));
+    let other = format!("kiosk-3 = \"{}\"", token_digest("the token of kiosk-3"));
+    let reload = |config: &str| {
+        std::fs::write(&file, config).expect("written");
+        shop.merchant.signal("HUP");
+    };
+    assert_eq!(
+        (asks(shop::TOKEN), asks("the token of kiosk-3")),
+        (200, 401)
+    );
+    // A broken file changes nothing; the next that is whole does.
+    reload(&config.replace(&line, "kiosk-1 = \"nonsense\""));
+    reload(&config.replace(&line, &other));
+    shop::eventually("the new one counts", || {
+        (asks("the token of kiosk-3") == 200).then_some(())
+    });
+    assert_eq!(asks(shop::TOKEN), 401);
+    assert_eq!(asks(shop::OTHER_TOKEN), 200);
+    reload("nonsense");
+    reload(&config);
+    shop::eventually("the old one counts again", || {
+        (asks(shop::TOKEN) == 200).then_some(())
+    });
 }
 
 #[test]

@@ -2,6 +2,11 @@
 
 #![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
 use crate::support::shop::{self, PASSWORD, Shop, paid, signed};
 use crate::support::visitor::Visitor;
 use serde_json::json;
@@ -340,4 +345,181 @@ fn a_language_is_chosen_and_the_way_back_is_ours() {
         chosen("/language/klingon?back=/"),
         ("/".to_owned(), String::new())
     );
+}
+
+/// Tries a password from this address, behind the proxy of this machine; the HTTP status, and how long that took.
+fn guess(agent: &ureq::Agent, shop: &Shop, from: &str, password: &str) -> (u16, Duration) {
+    let began = Instant::now();
+    let request = agent.post(shop.merchant.url("/login"));
+    let request = request.header("X-Forwarded-For", from);
+    let answer = request.send_form([("password", password)]);
+    (
+        answer.expect("an answer").status().as_u16(),
+        began.elapsed(),
+    )
+}
+
+/// How much memory the process holds, in bytes.
+fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.expect("a size").trim().trim_end_matches(" kB");
+    kib.trim().parse::<u64>().expect("a number") * 1024
+}
+
+/// A shop whose password is kept as a hash, as it should be.
+fn hashed_shop() -> Shop {
+    let mut shop = Shop::open();
+    let hash = selpay_kiosk::merchant::password::hash(PASSWORD).expect("a hash");
+    selpay_kiosk::files::write_secret(&shop.path("console.password"), &hash).expect("written");
+    shop.restart_merchant();
+    shop
+}
+
+/// So many guess at once, from so many addresses, while the owner signs in again and again from new ones.
+fn the_owner_gets_in_while(addresses: u32, at_once: u32, sign_ins: u32) {
+    let shop = hashed_shop();
+    let before = resident(shop.merchant.id());
+    let agent = Visitor::of(&shop).agent;
+    let (next, done) = (AtomicU32::new(0), AtomicBool::new(false));
+    let guesses = AtomicU32::new(0);
+    let mut waits = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let n = next.fetch_add(1, Ordering::Relaxed) % addresses;
+                    // Half of them are houses of IPv6.
+                    let from = match n % 2 {
+                        0 => format!("198.{}.{}.{}", 18 + (n >> 16), n >> 8 & 255, n & 255),
+                        _ => format!("2001:db8:{:x}:{:x}::1", n >> 8, n & 255),
+                    };
+                    let (status, _) = guess(&agent, &shop, &from, "wrong");
+                    assert!([401, 429].contains(&status), "{status}");
+                    guesses.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        shop::eventually("guessing", || {
+            (guesses.load(Ordering::Relaxed) > at_once * 2).then_some(())
+        });
+        for owner in 0..sign_ins {
+            let from = format!("203.0.113.{owner}");
+            let (status, took) = guess(&agent, &shop, &from, PASSWORD);
+            waits.push((status, took));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let grown = resident(shop.merchant.id()).saturating_sub(before);
+    let slowest = waits.iter().map(|(_, took)| took).max();
+    println!(
+        "{} guesses; {sign_ins} sign-ins, the slowest {slowest:?}; {} MiB more",
+        guesses.load(Ordering::Relaxed),
+        grown >> 20
+    );
+    for (status, took) in waits {
+        assert_eq!(status, 303);
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+    assert!(grown < 64 << 20, "{grown}");
+}
+
+#[test]
+fn who_knows_the_password_gets_in_while_others_guess() {
+    the_owner_gets_in_while(500, 16, 5);
+}
+
+#[test]
+#[ignore = "needs minutes"]
+fn who_knows_the_password_gets_in_while_ten_thousand_addresses_guess() {
+    for _ in 0..3 {
+        the_owner_gets_in_while(10_000, 200, 20);
+    }
+}
+
+#[test]
+fn a_link_of_the_command_line_opens_the_console_once() {
+    let shop = Shop::open_with("public-url = \"https://shop.example/\"");
+    let link = || {
+        let output = shop.command(&["console", "link"]);
+        assert_eq!(output.status.code(), Some(0));
+        let told = String::from_utf8(output.stdout).expect("text");
+        let path = told.trim().strip_prefix("https://shop.example");
+        path.expect("where people reach us").to_owned()
+    };
+    let visitor = Visitor::of(&shop);
+    let opens = |path: &str| {
+        let url = format!("{}{path}", visitor.url);
+        let answer = visitor.agent.get(url).call().expect("an answer");
+        let cookie = answer.headers().get("set-cookie");
+        let cookie = cookie.map(|cookie| cookie.to_str().expect("text").to_owned());
+        (answer.status().as_u16(), cookie)
+    };
+    let path = link();
+    let (status, cookie) = opens(&path);
+    let cookie = cookie.expect("a session");
+    assert_eq!(status, 303);
+    assert!(
+        cookie.ends_with("; Secure"),
+        "people come over TLS: {cookie}"
+    );
+    let mut opened = Visitor::of(&shop);
+    opened.cookie = cookie.split(';').next().expect("the value").to_owned();
+    assert_eq!(opened.get("/sales").0, 200);
+    assert_eq!(opens(&path), (404, None), "once");
+    assert_eq!(opens("/link/0123"), (404, None));
+
+    let books = rusqlite::Connection::open(shop.path("merchant.db")).expect("the books");
+    books.busy_timeout(shop::PATIENCE).expect("set");
+    let path = link();
+    let code = path.rsplit('/').next().expect("the code");
+    let kept: String = books
+        .query_row("SELECT digest FROM console_links", [], |row| row.get(0))
+        .expect("a link");
+    assert!(!kept.contains(code), "only its digest is kept");
+    // Ten minutes later.
+    let older = "UPDATE console_links SET until = until - 600000";
+    assert_eq!(books.execute(older, []).expect("older"), 1);
+    assert_eq!(opens(&path), (404, None));
+}
+
+#[test]
+fn a_new_password_ends_every_session_and_the_old_one_brings_none_back() {
+    let mut shop = Shop::open();
+    let mut visitor = Visitor::of(&shop);
+    visitor.post("/login", &[("password", PASSWORD)]);
+    assert_eq!(visitor.get("/sales").0, 200);
+    let file = shop.path("console.password");
+    selpay_kiosk::files::write_secret(&file, "another one").expect("written");
+    shop.restart_merchant();
+    visitor.url = shop.merchant.url("");
+    assert_eq!(visitor.get("/sales").0, 303, "to the login");
+    let mut other = Visitor::of(&shop);
+    assert_eq!(other.post("/login", &[("password", PASSWORD)]), 401);
+    assert_eq!(other.post("/login", &[("password", "another one")]), 303);
+    assert_eq!(other.get("/sales").0, 200);
+}
+
+#[test]
+fn guessers_behind_the_proxy_of_this_machine_do_not_lock_the_owner_out() {
+    let shop = Shop::open();
+    let agent = Visitor::of(&shop).agent;
+    let body = "password=wrong";
+    let request = format!(
+        "POST /login HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 198.51.100.7\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // All that one may have waiting, and more.
+    let guesses: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&shop.merchant.address).expect("connected");
+            stream.write_all(request.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    let (status, took) = guess(&agent, &shop, "203.0.113.9", PASSWORD);
+    assert_eq!(status, 303);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    drop(guesses);
 }

@@ -267,3 +267,28 @@ fn goods_fall_only_when_somebody_agrees() {
     );
     assert_eq!(pulses(), 2);
 }
+
+#[test]
+fn a_token_in_clear_text_is_refused_unless_the_file_says_so_aloud() {
+    let shop = Shop::open();
+    let merchant = "http://merchant.example";
+    let config = shop.configure_kiosk("https://up.selpay.cn", merchant, "");
+    let mut command = kiosk_program();
+    let refused = command.args(["run", "--config"]).arg(&config).output();
+    let refused = refused.expect("run");
+    assert_eq!(refused.status.code(), Some(2));
+    let told = String::from_utf8(refused.stderr).expect("text");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(
+        told.contains("kiosk.toml: merchant-url: whoever sits between")
+            && told.trim_end().ends_with("or allow-plain-http = true"),
+        "{told}"
+    );
+    let aloud = "allow-plain-http = true";
+    let config = shop.configure_kiosk("https://127.0.0.1:1", "http://0.0.0.0:1", aloud);
+    let (told, _) = check(&config);
+    assert!(
+        line(&told, "merchant").starts_with("WRONG"),
+        "it was asked: {told:?}"
+    );
+}

@@ -267,3 +267,42 @@ fn a_damaged_journal_is_told_and_sells_nothing() {
         "nothing is touched"
     );
 }
+
+#[test]
+fn a_kiosk_sells_though_six_hundred_sales_of_it_were_left_open() {
+    let shop = Shop::open();
+    let platform = shop.platform(&[]);
+    for random in 0..600 {
+        shop.sale(random);
+    }
+    let mut kiosk = shop.kiosk(&platform, "");
+    kiosk.types("3.50#");
+    let url = kiosk.code(None);
+    sim(&platform, "/sim/pay", &json!({ "orderNo": order_in(&url) }));
+    kiosk.logs("screen thank-you");
+    let left = shop.call("GET", "/v1/sales/unsettled", &json!(null)).1;
+    let left = left.as_array().expect("a list").iter();
+    let open = left.filter(|sale| sale["status"] == "open").count();
+    assert_eq!(open, 0, "all were closed");
+}
+
+#[test]
+fn a_kiosk_that_is_told_to_ask_later_settles_what_it_owes_all_the_same() {
+    let shop = Shop::open_with("[kiosk-limits]\nrequests-per-second = 1");
+    let (_, order) = shop.sale(1);
+    // Somebody with its token has used the pace up.
+    eventually("too many", || {
+        let asked = shop.call("GET", "/v1/orders/nothing", &json!(null));
+        (asked.0 == 429).then_some(())
+    });
+    let platform = shop.platform(&[]);
+    let kiosk = shop.kiosk(&platform, "");
+    kiosk.logs("we ask too much");
+    kiosk.logs("screen amount");
+    assert_eq!(kiosk.ends(), Some(0));
+    let path = format!("/v1/orders/{order}");
+    eventually("the sale is closed", || {
+        let (_, held) = shop.call("GET", &path, &json!(null));
+        (held["status"] == "closed").then_some(())
+    });
+}

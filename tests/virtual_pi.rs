@@ -93,7 +93,8 @@ impl World {
                 "kiosk = \"kiosk-1\"\nboard = \"{name}-board.toml\"\napp-key = \"{}\"\n\
                  platform-url = \"http://10.0.2.2:{port}/prod-api\"\nscan-hosts = [\"up.selpay.cn\"]\n\
                  merchant-url = \"https://10.0.2.2:{}\"\nmerchant-ca-file = \"ca.pem\"\ntoken-file = \"token\"\n\
-                 journal = \"/data/journal\"\nwatchdog = \"/dev/watchdog\"\nlanguage = \"en\"\n",
+                 journal = \"/data/journal\"\nwatchdog = \"/dev/watchdog\"\nlanguage = \"en\"\n\
+                 allow-plain-http = true\n",
                 shop::APP_KEY,
                 front.port,
             );

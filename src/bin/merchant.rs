@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
 use selpay_kiosk::merchant::commands::{
-    self, Backup, Books, Kiosk, Reconcile, Refunds, Restored, Reviews, Verify,
+    self, Backup, Books, Console, Kiosk, Reconcile, Refunds, Restored, Reviews, Verify,
 };
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
@@ -32,6 +32,9 @@ enum Command {
     /// Make, revoke and list the kiosks' tokens
     #[command(subcommand)]
     Kiosk(Kiosk),
+    /// Make a way into the console for who sits at the machine
+    #[command(subcommand)]
+    Console(Console),
     /// Hold the platform's bill against the books; exit status 1 if somebody's are wrong
     Reconcile(Reconcile),
     /// Copy the books into a new file while the server runs (SQLite)
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
             Command::Reviews(arguments) => (commands::reviews(&arguments)?, true),
             Command::Balance(books) => commands::balance(&books)?,
             Command::Kiosk(command) => (commands::kiosk(&command)?, true),
+            Command::Console(command) => (commands::console(&command)?, true),
             Command::Reconcile(arguments) => commands::reconcile(&arguments)?,
             Command::Backup(arguments) => (commands::backup(&arguments)?, true),
             Command::Restored(arguments) => (commands::restored(&arguments)?, true),
@@ -67,10 +71,7 @@ fn main() -> ExitCode {
             Command::Verify(arguments) => commands::verify(&arguments)?,
         };
         cli::print(&text)?;
-        if good {
-            Ok(())
-        } else {
-            Err(Failure::Failed(anyhow::anyhow!("the check failed")))
-        }
+        let failed = || Failure::Failed(anyhow::anyhow!("the check failed"));
+        good.then_some(()).ok_or_else(failed)
     })
 }

@@ -1,5 +1,6 @@
 //! `kiosk.toml`: read, checked field by field, then complete.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ struct Raw {
     #[serde(default = "yes")]
     resumes_claims: bool,
     watchdog: Option<PathBuf>,
+    #[serde(default)]
+    allow_plain_http: bool,
 }
 
 fn yes() -> bool {
@@ -94,6 +97,20 @@ impl Config {
     pub fn parse(file: &Path, text: &str) -> Result<Config, Unusable> {
         let raw: Raw = files::parse_toml(file, text)?;
         let wrong = |field: &str, fix: String| Unusable::field(file, field, fix);
+        let allowed = raw.allow_plain_http;
+        let url = |field: &str, text: &str| {
+            let secret = |url: String| {
+                match allowed || is_secret(&url) {
+                true => Ok(url),
+                false => Err("whoever sits between reads and forges what goes over http://: write https://, or \
+                     allow-plain-http = true"
+                    .to_owned()),
+            }
+            };
+            base_url(text)
+                .and_then(secret)
+                .map_err(|fix| wrong(field, fix))
+        };
         if raw.app_key.is_empty() || !raw.app_key.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(wrong(
                 "app-key",
@@ -134,12 +151,12 @@ impl Config {
                 .map_err(|error| wrong("kiosk", format!("{error}")))?,
             board: files::beside(file, &raw.board),
             app_key: raw.app_key,
-            platform_url: base_url(&raw.platform_url).map_err(|fix| wrong("platform-url", fix))?,
+            platform_url: url("platform-url", &raw.platform_url)?,
             scan_rules: ScanRules {
                 hosts: raw.scan_hosts,
                 plain_http: false,
             },
-            merchant_url: base_url(&raw.merchant_url).map_err(|fix| wrong("merchant-url", fix))?,
+            merchant_url: url("merchant-url", &raw.merchant_url)?,
             merchant_ca_file: raw.merchant_ca_file.map(|ca| files::beside(file, &ca)),
             token: files::read_secret(&files::beside(file, &raw.token_file))?,
             journal: files::beside(file, &raw.journal),
@@ -185,6 +202,21 @@ fn base_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// Whether nobody on the way can read or forge what goes to this address: TLS, or it does not leave the machine.
+pub fn is_secret(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return true;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(literal) => literal.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    let address = host.parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(all(test, feature = "sim"))]
 mod tests {
     use super::*;
@@ -227,6 +259,40 @@ mod tests {
         assert_eq!(config.max_total.to_string(), "1000.00");
         assert_eq!(config.pay_time, Duration::from_secs(120));
         assert_eq!(config.language, Language::Zh);
+    }
+
+    #[test]
+    fn what_goes_over_the_network_is_secret_unless_the_file_says_aloud_that_it_need_not_be() {
+        for secret in [
+            "http://127.0.0.1:8080",
+            "http://127.9.9.9/x",
+            "http://localhost:1/prod-api",
+            "http://LOCALHOST",
+            "http://[::1]:8080",
+            "https://merchant.example",
+        ] {
+            let config = load(&format!("merchant-url = \"{secret}\""));
+            assert!(config.is_ok(), "{secret}: {config:?}");
+        }
+        for open in [
+            "http://merchant.example",
+            "http://10.0.2.2:8080",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://[2001:db8::1]",
+        ] {
+            for field in ["merchant-url", "platform-url"] {
+                let line = format!("{field} = \"{open}\"");
+                let told = load(&line).map(drop).expect_err(open);
+                assert!(
+                    told.starts_with(&format!("/kiosk.toml: {field}: whoever sits between"))
+                        && told.ends_with("or allow-plain-http = true"),
+                    "{told}"
+                );
+                let said_aloud = format!("{line}\nallow-plain-http = true");
+                assert!(load(&said_aloud).is_ok(), "{said_aloud}");
+            }
+        }
     }
 
     #[test]

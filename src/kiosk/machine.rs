@@ -39,7 +39,7 @@ use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::owed::OwedList;
 use crate::kiosk::machine::recovery::Interrupted;
 use crate::kiosk::machine::screen::{Language, Leaving, Outage, Screen};
-use crate::kiosk::machine::state::{Paying, Sale, Starting, State, Telling, Typing};
+use crate::kiosk::machine::state::{Paying, Sale, State, Telling, Typing};
 use crate::money::Fen;
 
 /// A source of random numbers good enough for order numbers that nobody can guess.
@@ -179,9 +179,12 @@ impl Machine {
                 self.state = self.next((state, event), &mut turn);
             }
         }
-        if let State::Starting(Starting { answered: true, .. }) = self.state {
-            if self.owed.is_empty() {
-                self.state = State::typing(now);
+        if let State::Starting(starting) = &mut self.state {
+            if starting.answered && self.owed.is_empty() {
+                self.state = match starting.asks_again {
+                    true => State::starting(now, None),
+                    false => State::typing(now),
+                };
             }
         }
         effects

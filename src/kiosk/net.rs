@@ -56,6 +56,8 @@ fn agent(root_certs: RootCerts) -> Agent {
 /// An answer that came whole.
 struct Answer {
     status: u16,
+    /// How long the other side wants to be left alone, if it says so.
+    retry_after: Option<Duration>,
     body: Vec<u8>,
 }
 
@@ -79,6 +81,12 @@ fn clock_ahead(response: &Response<ureq::Body>) -> Option<i64> {
     })
 }
 
+/// What `Retry-After` says, in seconds. As a date, which nobody sends with 429, it is not read.
+fn retry_after(response: &Response<ureq::Body>) -> Option<Duration> {
+    let seconds = response.headers().get("Retry-After")?.to_str().ok()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
+}
+
 /// Makes the call and reads the answer to the end, or tells the log that there is none.
 fn whole(
     call: &str,
@@ -94,6 +102,7 @@ fn whole(
             .read_to_vec()?;
         Ok(Answer {
             status: response.status().as_u16(),
+            retry_after: retry_after(&response),
             body,
         })
     };

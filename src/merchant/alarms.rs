@@ -24,6 +24,8 @@ const OPEN_LONG: Duration = Duration::from_secs(10 * 60);
 const OPEN_TOO_LONG: Duration = Duration::from_secs(3900);
 /// A database that answers slower than this loses the platform's patience soon.
 const SLOW: Duration = Duration::from_secs(1);
+/// So many wrong tokens in ten minutes are more than a slip: a kiosk that shows one all the time, or somebody who tries.
+const TOKENS_TRIED: u64 = 30;
 /// Significance level: so many unpaid sales in a row are less likely than this by chance alone.
 const CHANCE: f64 = 0.001;
 /// So many registered sales without any notification are no coincidence.
@@ -56,6 +58,8 @@ pub struct Figures {
     pub refused: i64,
     /// How many sales have begun, if no notification was ever verified.
     pub never_notified: i64,
+    /// How many calls had a token that no kiosk has, in the last ten minutes.
+    pub wrong_tokens: u64,
     /// When the last payment came.
     pub paid_at: Option<Time>,
     /// How many sales had the time to be paid since then.
@@ -91,11 +95,13 @@ pub enum Kind {
     BooksDoNotBalance,
     /// The platform will soon give up telling what was paid while we were cut off.
     RetryWindow,
+    /// Many calls had a token that no kiosk has.
+    WrongTokens,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::KioskSilent,
         Kind::KioskOutOfService,
         Kind::PaidNotDispensed,
@@ -107,6 +113,7 @@ impl Kind {
         Kind::DatabaseSlow,
         Kind::BooksDoNotBalance,
         Kind::RetryWindow,
+        Kind::WrongTokens,
     ];
 
     /// Its name.
@@ -123,6 +130,7 @@ impl Kind {
             Kind::DatabaseSlow => "database-slow",
             Kind::BooksDoNotBalance => "books-do-not-balance",
             Kind::RetryWindow => "retry-window",
+            Kind::WrongTokens => "wrong-tokens",
         }
     }
 }
@@ -233,6 +241,13 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
         add(Kind::RetryWindow, sales, text);
     }
     alarms.extend(about_money(figures));
+    if figures.wrong_tokens >= TOKENS_TRIED {
+        let text = format!(
+            "calls in ten minutes with a token that no kiosk has: {}; was one revoked, or does somebody try?",
+            figures.wrong_tokens
+        );
+        add(Kind::WrongTokens, Vec::new(), text);
+    }
     alarms
 }
 

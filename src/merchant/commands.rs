@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::runtime::Runtime;
@@ -14,14 +15,16 @@ use crate::cli::Failure;
 use crate::files::{self, Unusable};
 use crate::http;
 use crate::ids::{KioskName, TransactionId};
-use crate::merchant::config::Config;
+use crate::merchant::config::{Config, Kiosks, token_digest};
 use crate::merchant::ledger::{Finding, Time};
 use crate::merchant::password::{self, Password};
 use crate::merchant::store::books::SqlBooks;
+use crate::merchant::store::logins;
 use crate::merchant::store::reports;
 use crate::merchant::store::requests;
 use crate::merchant::store::{Address, Beside, sqlite};
 use crate::merchant::{Merchant, now, tls, tokens};
+use crate::random;
 use crate::selpay::sign::{self, SignKey};
 use crate::selpay::xml;
 
@@ -68,8 +71,8 @@ fn allow_many_connections() {
     }
 }
 
-/// At each SIGHUP the signing keys are read again: a new one counts, and one that was taken out does no more. So is the
-/// certificate. What cannot be read changes nothing.
+/// At each SIGHUP the signing keys and the kiosks' tokens are read again: a new one counts, and one that was taken out does no
+/// more. So is the certificate. What cannot be read changes nothing.
 async fn read_again(merchant: Arc<Merchant>, file: PathBuf) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut asked) = signal(SignalKind::hangup()) else {
@@ -84,10 +87,13 @@ async fn read_again(merchant: Arc<Merchant>, file: PathBuf) {
             }
         };
         tracing::info!(
-            "{} signing keys count from now on",
-            config.sign_keys.count()
+            "{} signing keys and {} kiosks of {} count from now on",
+            config.sign_keys.count(),
+            config.kiosks.names().len(),
+            file.display()
         );
         merchant.take_keys(config.sign_keys);
+        merchant.take_kiosks(config.kiosks);
         match config.tls.as_ref().map(tls::Files::read) {
             Some(Ok(certified)) => merchant.take_certificate(certified),
             Some(Err(error)) => tracing::error!("the certificate stays as it is: {error}"),
@@ -190,7 +196,7 @@ fn settle(config: &Path, transactions: &[TransactionId], finding: Finding) -> Re
 pub enum Kiosk {
     /// Make a token for a kiosk, and print it: it is shown this once
     Add(Named),
-    /// Revoke every token that was made for a kiosk
+    /// Revoke every token of a kiosk: those that were made for it, and the one of merchant.toml
     Revoke(Named),
     /// List the tokens that were made, and those of merchant.toml
     List(Books),
@@ -216,16 +222,12 @@ pub fn kiosk(command: &Kiosk) -> Result<String, Failure> {
         }
         Kiosk::Revoke(Named { name, config }) => {
             let configured = Config::load(config)?.kiosks;
-            if configured.names().contains(name) {
-                let told = format!(
-                    "take its line out of [kiosks], and restart the server: {name} has its token there"
-                );
-                return Err(Unusable::new(config, told).into());
-            }
+            let theirs = configured.digests().filter(|(_, kiosk)| kiosk == name);
+            let theirs: Vec<String> = theirs.map(|(digest, _)| digest.to_owned()).collect();
             let mut books = books_to_write(config)?;
-            let revoked = books.write(|sql| tokens::revoke(sql, *name, now()));
+            let revoked = books.write(|sql| tokens::revoke(sql, *name, &theirs, now()));
             match revoked.map_err(anyhow::Error::from)? {
-                0 => Err(anyhow!("{name} has no token that was made here").into()),
+                0 => Err(anyhow!("{name} has no token that counts").into()),
                 count => Ok(format!("{count} of {name}'s tokens are revoked")),
             }
         }
@@ -233,38 +235,85 @@ pub fn kiosk(command: &Kiosk) -> Result<String, Failure> {
             let configured = Config::load(config)?.kiosks;
             let made = books(config)?.read(tokens::all);
             let made = made.map_err(anyhow::Error::from)?;
-            Ok(list_kiosks(configured.names().into_iter(), &made, *json))
+            Ok(list_kiosks(&configured, &made, *json))
         }
     }
 }
 
-fn list_kiosks(
-    configured: impl Iterator<Item = KioskName>,
-    made: &[tokens::Token],
-    json: bool,
-) -> String {
-    let configured = configured.map(|kiosk| (kiosk, "merchant.toml", None));
-    let made = made.iter().map(|token| {
+fn list_kiosks(configured: &Kiosks, made: &[tokens::Token], json: bool) -> String {
+    /// A kiosk, what its token is worth, whether it is of merchant.toml, and when it was made.
+    type Line = (KioskName, &'static str, bool, Option<i64>);
+    let is_revoked = |digest: &str| {
+        let mut revoked = made.iter().filter(|token| token.revoked_at.is_some());
+        revoked.any(|token| token.digest == digest)
+    };
+    let of_file = configured.digests().map(|(digest, kiosk)| {
+        let state = match is_revoked(digest) {
+            true => "revoked",
+            false => "merchant.toml",
+        };
+        (kiosk, state, true, None)
+    });
+    let mut all: Vec<Line> = of_file.collect();
+    all.sort_unstable();
+    // Where one of the file was revoked, the books know it as well.
+    let made = made
+        .iter()
+        .filter(|token| configured.of_digest(&token.digest).is_none());
+    all.extend(made.map(|token| {
         let state = match token.revoked_at {
             None => "valid",
             Some(_) => "revoked",
         };
-        (token.kiosk, state, Some(token.made_at.0))
-    });
-    let all = configured.chain(made);
+        (token.kiosk, state, false, Some(token.made_at.0))
+    }));
     if json {
-        let told = all.map(|(kiosk, token, made_at)| {
-            serde_json::json!({ "kiosk": kiosk, "token": token, "madeAt": made_at })
+        let told = all.iter().map(|(kiosk, token, of_file, made_at)| {
+            let from = if *of_file { "merchant.toml" } else { "books" };
+            serde_json::json!({ "kiosk": kiosk, "token": token, "from": from, "madeAt": made_at })
         });
         return serde_json::Value::from_iter(told).to_string();
     }
-    let lines: Vec<String> = all
-        .map(|(kiosk, token, _)| format!("{:<32}  {token}", kiosk.as_str()))
-        .collect();
-    match lines.is_empty() {
+    let line = |(kiosk, token, of_file, _): &Line| {
+        let of_file = match *of_file && *token == "revoked" {
+            true => " (merchant.toml)",
+            false => "",
+        };
+        format!("{:<32}  {token}{of_file}", kiosk.as_str())
+    };
+    match all.is_empty() {
         true => "no kiosk has a token: merchant kiosk add NAME".to_owned(),
-        false => lines.join("\n"),
+        false => all.iter().map(line).collect::<Vec<_>>().join("\n"),
     }
+}
+
+/// `merchant console`: ways into the console.
+#[derive(Debug, clap::Subcommand)]
+pub enum Console {
+    /// Print a link into the console, for who sits at the machine: it opens once, within ten minutes
+    Link {
+        /// merchant.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// `merchant console link`: the link to print. Whoever runs this can read the password's file as well.
+pub fn console(Console::Link { config }: &Console) -> Result<String, Failure> {
+    /// How long the link opens.
+    const GOOD_FOR: Duration = Duration::from_secs(600);
+    let read = Config::load(config)?;
+    let Some(password) = &read.console_password else {
+        let told = "the console is off: name a console-password-file first";
+        return Err(Unusable::new(config, told).into());
+    };
+    let code = format!("{:032x}{:032x}", random::bits(), random::bits());
+    let digest = token_digest(&password.binds(&code));
+    let mut books = books_to_write(config)?;
+    let (now, url) = (now(), read.url());
+    let noted = books.write(|sql| logins::add_link(sql, &digest, now.after(GOOD_FOR), now));
+    noted.map_err(anyhow::Error::from)?;
+    Ok(format!("{url}/link/{code}"))
 }
 
 /// `merchant backup`
@@ -337,6 +386,7 @@ pub fn restored(Restored { since, config }: &Restored) -> Result<String, Failure
             sql.execute("INSERT INTO gaps (began, ended) VALUES (?1, ?2)", &noted)?;
             // Who logged out since, or whose password was changed, must not be in again.
             sql.execute("DELETE FROM logins", &[])?;
+            sql.execute("DELETE FROM console_links", &[])?;
             let glance = reports::glance(sql, now)?;
             let doubted = requests::put_back(&mut SqlBooks { sql, now })?;
             Ok((doubted, glance.refunds.0, glance.reviews.0))

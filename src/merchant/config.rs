@@ -44,11 +44,57 @@ pub struct Config {
     pub alarm_url: Option<alarms::Url>,
     /// Whose word counts for where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where people reach us, without a slash at the end.
+    pub public_url: Option<String>,
+    /// How much memory trying the console's password may take, in bytes.
+    pub console_hash_memory: usize,
+    /// How much one kiosk may ask.
+    pub kiosk_limits: KioskLimits,
 }
 
-/// The kiosks we know, by the SHA-256 of their token.
-#[derive(Clone, Debug, Default)]
-pub struct Kiosks(HashMap<[u8; 32], KioskName>);
+impl Config {
+    /// Where people reach us, without a slash at the end: what the file says, or where we listen.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let listen = || format!("{scheme}://{}", self.listen);
+        self.public_url.clone().unwrap_or_else(listen)
+    }
+
+    /// Whether people reach us over TLS only: ours, or a proxy's.
+    pub fn is_over_tls(&self) -> bool {
+        let public = self.public_url.as_ref();
+        self.tls.is_some() || public.is_some_and(|url| url.starts_with("https://"))
+    }
+}
+
+/// How much one kiosk may ask: far more than one needs, and less than the books and the others can bear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct KioskLimits {
+    /// Calls, on the long run; ten times as many at once.
+    pub requests_per_second: u32,
+    /// Calls that wait for their answer, long polls among them.
+    pub requests_at_once: u32,
+    /// Order numbers, on the long run; as many at once.
+    pub registrations_per_minute: u32,
+    /// Sales that have not ended.
+    pub open_sales: usize,
+}
+
+impl Default for KioskLimits {
+    fn default() -> KioskLimits {
+        KioskLimits {
+            requests_per_second: 100,
+            requests_at_once: 32,
+            registrations_per_minute: 600,
+            open_sales: 1000,
+        }
+    }
+}
+
+/// The kiosks we know, by their token's digest as `merchant.toml` holds it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Kiosks(HashMap<String, KioskName>);
 
 /// The file as it is written.
 #[derive(Deserialize)]
@@ -70,8 +116,13 @@ struct Raw {
     kiosks: BTreeMap<String, String>,
     tls: Option<RawTls>,
     alarm_url: Option<String>,
-    #[serde(default)]
+    #[serde(default = "default_trusted_proxies")]
     trusted_proxies: Vec<String>,
+    public_url: Option<String>,
+    #[serde(default = "default_hash_memory")]
+    console_hash_memory: usize,
+    #[serde(default)]
+    kiosk_limits: KioskLimits,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +142,7 @@ struct RawTls {
 }
 
 /// The first parts of paths that mean something else: the API, and the console's pages.
-const TAKEN: [&str; 17] = [
+const TAKEN: [&str; 18] = [
     "",
     "bills",
     "console.css",
@@ -99,6 +150,7 @@ const TAKEN: [&str; 17] = [
     "healthz",
     "kiosks",
     "language",
+    "link",
     "live",
     "login",
     "logout",
@@ -117,6 +169,16 @@ fn default_notify_path() -> String {
 
 fn default_claim_seconds() -> u64 {
     120
+}
+
+/// A proxy on this machine, as the documented ones are: without its word all clients would be one.
+fn default_trusted_proxies() -> Vec<String> {
+    ["127.0.0.0/8", "::1"].map(str::to_owned).to_vec()
+}
+
+/// In MiB: two passwords at once, hashed as `merchant password` does.
+fn default_hash_memory() -> usize {
+    40
 }
 
 impl Config {
@@ -197,6 +259,38 @@ impl Config {
                 Some(read.ok_or_else(|| Unusable::new(&password, told))?)
             }
         };
+        if !(1..=4096).contains(&raw.console_hash_memory) {
+            return Err(wrong("console-hash-memory", "must be within 1 … 4096 MiB"));
+        }
+        let console_hash_memory = raw.console_hash_memory << 20;
+        let takes = console_password.as_ref().map_or(0, Password::memory);
+        if takes > console_hash_memory {
+            let told = format!(
+                "the password's hash takes {} MiB: allow as much",
+                takes.div_ceil(1 << 20)
+            );
+            return Err(wrong("console-hash-memory", &told));
+        }
+        let limits = raw.kiosk_limits;
+        for (key, limit) in [
+            ("requests-per-second", limits.requests_per_second as usize),
+            ("requests-at-once", limits.requests_at_once as usize),
+            (
+                "registrations-per-minute",
+                limits.registrations_per_minute as usize,
+            ),
+            ("open-sales", limits.open_sales),
+        ] {
+            if !(1..=1_000_000).contains(&limit) {
+                let field = format!("kiosk-limits.{key}");
+                return Err(wrong(&field, "must be within 1 … 1000000"));
+            }
+        }
+        let public_url = raw.public_url.map(|url| {
+            let told = "write where people reach us, like https://merchant.example";
+            base_url(&url).ok_or_else(|| wrong("public-url", told))
+        });
+        let public_url = public_url.transpose()?;
         let proxies = raw.trusted_proxies.iter().map(|text| {
             let address = || text.parse::<IpAddr>().map(IpNet::from);
             let told = "write addresses or networks, like \"127.0.0.1\" or \"10.0.0.0/8\"";
@@ -220,7 +314,7 @@ impl Config {
             let known = name
                 .parse()
                 .map_err(|error| Unusable::field(file, &field, error))?;
-            let digest = read_digest(digest).ok_or_else(|| {
+            let digest = normalized(digest).ok_or_else(|| {
                 wrong(
                     &field,
                     "write sha256: and the 64 hex digits of the token's SHA-256",
@@ -245,6 +339,9 @@ impl Config {
             tls,
             alarm_url,
             trusted_proxies,
+            public_url,
+            console_hash_memory,
+            kiosk_limits: limits,
         })
     }
 }
@@ -255,10 +352,15 @@ impl Kiosks {
         self.0.values().copied().collect()
     }
 
-    /// Whose token this is. By the digest of a long random text: nothing is learnt from how long that takes.
-    pub fn of_token(&self, token: &str) -> Option<KioskName> {
-        let digest = Sha256::digest(token.as_bytes());
-        self.0.get(digest.as_slice()).copied()
+    /// Whose token has this digest. By the digest of a long random text: nothing is learnt from how long that takes.
+    pub fn of_digest(&self, digest: &str) -> Option<KioskName> {
+        self.0.get(digest).copied()
+    }
+
+    /// Each token's digest, and whose it is.
+    pub fn digests(&self) -> impl Iterator<Item = (&str, KioskName)> {
+        let all = self.0.iter();
+        all.map(|(digest, kiosk)| (digest.as_str(), *kiosk))
     }
 }
 
@@ -271,15 +373,22 @@ pub fn token_digest(token: &str) -> String {
     format!("sha256:{hex}")
 }
 
-fn read_digest(text: &str) -> Option<[u8; 32]> {
-    let hex = text
-        .strip_prefix("sha256:")
-        .filter(|hex| hex.len() == 64 && hex.is_ascii())?;
-    let mut digest = [0; 32];
-    for (place, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[2 * place..2 * place + 2], 16).ok()?;
-    }
-    Some(digest)
+/// The digest as [`token_digest`] writes it.
+fn normalized(text: &str) -> Option<String> {
+    let hex = text.strip_prefix("sha256:")?;
+    let is_digest = hex.len() == 64 && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_digest.then(|| format!("sha256:{}", hex.to_ascii_lowercase()))
+}
+
+/// An address of HTTP or HTTPS without a slash at the end.
+fn base_url(text: &str) -> Option<String> {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))?;
+    let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic())
+        && !rest.contains(['?', '#', '@', '"', '<', '>']);
+    let text = text.trim_end_matches('/');
+    (is_plain && !rest.trim_matches('/').is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(all(test, feature = "sim"))]
@@ -317,9 +426,71 @@ mod tests {
     fn a_kiosk_is_known_by_its_token_only() {
         let digest = token_digest("secret");
         let config = load(&format!("{GOOD}[kiosks]\nkiosk-1 = \"{digest}\"\n")).expect("good");
-        assert_eq!(config.kiosks.of_token("secret"), KioskName::new("kiosk-1"));
-        assert_eq!(config.kiosks.of_token("Secret"), None);
-        assert_eq!(config.kiosks.of_token(""), None);
+        let owner = |token| config.kiosks.of_digest(&token_digest(token));
+        assert_eq!(owner("secret"), KioskName::new("kiosk-1"));
+        assert_eq!(owner("Secret"), None);
+        assert_eq!(owner(""), None);
+        // Some tools write hex in capitals.
+        let capitals = digest.to_uppercase().replace("SHA256:", "sha256:");
+        let config = load(&format!("{GOOD}[kiosks]\nkiosk-1 = \"{capitals}\"\n"));
+        let kiosks = config.expect("good").kiosks;
+        assert_eq!(kiosks.of_digest(&digest), KioskName::new("kiosk-1"));
+    }
+
+    #[test]
+    fn a_kiosk_may_ask_as_much_as_the_file_says() {
+        assert_eq!(
+            load(GOOD).expect("good").kiosk_limits,
+            KioskLimits::default()
+        );
+        let config = load(&format!("{GOOD}[kiosk-limits]\nopen-sales = 7\n"));
+        let limits = KioskLimits {
+            open_sales: 7,
+            ..KioskLimits::default()
+        };
+        assert_eq!(config.expect("good").kiosk_limits, limits);
+        for (wrong, told) in [
+            (
+                "requests-per-second = 0\n",
+                "/merchant.toml: kiosk-limits.requests-per-second: must be within",
+            ),
+            (
+                "open-sale = 1\n",
+                "/merchant.toml: line 5: unknown field `open-sale`",
+            ),
+        ] {
+            let error = load(&format!("{GOOD}[kiosk-limits]\n{wrong}"));
+            let error = error.map(drop).expect_err(wrong);
+            assert!(error.starts_with(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_on_this_machine_is_trusted_unless_the_file_says_otherwise() {
+        let trusts = |lines: &str, address: [u8; 4]| {
+            let config = load(&format!("{lines}{GOOD}")).expect("good");
+            let address = IpAddr::from(address);
+            config
+                .trusted_proxies
+                .iter()
+                .any(|net| net.contains(&address))
+        };
+        assert!(trusts("", [127, 0, 0, 1]) && !trusts("", [10, 0, 0, 1]));
+        assert!(!trusts("trusted-proxies = []\n", [127, 0, 0, 1]));
+    }
+
+    #[test]
+    fn cookies_are_secure_where_people_reach_us_over_tls() {
+        let is_secure = |url: &str| {
+            let config = load(&format!("public-url = \"{url}\"\n{GOOD}"));
+            config.map(|config| config.is_over_tls())
+        };
+        assert!(!load(GOOD).expect("good").is_over_tls());
+        assert_eq!(is_secure("https://merchant.example/"), Ok(true));
+        assert_eq!(is_secure("http://merchant.example"), Ok(false));
+        let told = is_secure("merchant.example").expect_err("no address");
+        let wanted = "/merchant.toml: public-url: write where people reach us";
+        assert!(told.starts_with(wanted), "{told}");
     }
 
     #[test]

@@ -28,12 +28,15 @@ use time::macros::format_description;
 
 use crate::ids::TransactionId;
 use crate::merchant::client::Client;
+use crate::merchant::config::token_digest;
 use crate::merchant::console::lists::Asked;
 use crate::merchant::console::visitor::{Language, Visitor};
 use crate::merchant::ledger::{Finding, Time};
 use crate::merchant::store::sql::{Failed, Sql};
-use crate::merchant::store::{Unavailable, bills, reports, story as history};
+use crate::merchant::store::{Unavailable, bills, logins, reports, story as history};
 use crate::merchant::{Merchant, now};
+
+use guesses::Tried;
 
 pub use guesses::Guesses;
 
@@ -53,6 +56,7 @@ pub fn routes() -> Router<Arc<Merchant>> {
         .route("/live", get(live))
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
+        .route("/link/{code}", get(by_link))
         .route("/language/{to}", get(speak))
         .route("/sales", get(sales))
         .route("/sales/list.csv", get(sales_csv))
@@ -115,23 +119,71 @@ async fn log_in(
     language: Language,
     Form(form): Form<LogIn>,
 ) -> Page {
-    let password = merchant.config.console_password.clone();
-    let is_right = move || password.is_some_and(|password| password.is(&form.password));
-    match merchant.guesses.tries(client, is_right).await {
-        Some(true) => {}
-        Some(false) => {
+    let Some(password) = &merchant.config.console_password else {
+        return Ok(visitor::off());
+    };
+    match merchant.guesses.tries(client, form.password).await {
+        Tried::Right => {}
+        Tried::Wrong => {
             tracing::warn!("a wrong password for the console, from {client}");
             return Ok(html(StatusCode::UNAUTHORIZED, page::login(language, true)));
         }
-        None => return Ok(StatusCode::TOO_MANY_REQUESTS.into_response()),
+        Tried::Later(after) => return Ok(too_many(language, after)),
     }
-    let (cookie, digest, until) = visitor::new_login(now(), merchant.tls.is_some());
+    let over_tls = merchant.config.is_over_tls();
+    let (cookie, digest, until) = visitor::new_login(now(), password, over_tls);
     merchant.store.log_in(digest, until, now()).await?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
+/// Too many passwords are tried from where this one comes, or everywhere.
+fn too_many(language: Language, after: Duration) -> Response {
+    let told = language.say(
+        "尝试次数过多，请稍后再试；或在服务器上运行 merchant console link 获取登录链接",
+        "Too many passwords are tried. Try again in a moment, or run merchant console link on the server: its link lets you in",
+    );
+    let headers = [
+        (header::RETRY_AFTER, after.as_secs().max(1).to_string()),
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+    ];
+    (StatusCode::TOO_MANY_REQUESTS, headers, told).into_response()
+}
+
+/// A link of `merchant console link`: it opens once, and waits behind nobody.
+async fn by_link(State(merchant): Shared, language: Language, Path(code): Path<String>) -> Page {
+    let Some(password) = &merchant.config.console_password else {
+        return Ok(visitor::off());
+    };
+    let link = token_digest(&password.binds(&code));
+    let asked = link.clone();
+    // A guess costs no write.
+    let is_link = merchant
+        .store
+        .read(move |sql| logins::is_link(sql, &asked, now()));
+    if is_link.await? {
+        let over_tls = merchant.config.is_over_tls();
+        let (cookie, digest, until) = visitor::new_login(now(), password, over_tls);
+        let used = merchant.store.log_in_by_link(link, digest, until, now());
+        if used.await? {
+            tracing::info!("somebody uses a link into the console");
+            let headers = [
+                (header::SET_COOKIE, cookie),
+                (header::CACHE_CONTROL, "no-store".to_owned()),
+                (header::REFERRER_POLICY, "no-referrer".to_owned()),
+            ];
+            return Ok((headers, Redirect::to("/")).into_response());
+        }
+    }
+    let told = language.say(
+        "链接已使用或已过期：请在服务器上重新运行 merchant console link",
+        "This link was used, or is too old: run merchant console link on the server once more",
+    );
+    Ok((StatusCode::NOT_FOUND, told).into_response())
+}
+
 async fn log_out(State(merchant): Shared, headers: HeaderMap) -> Page {
-    if let Some(login) = visitor::login_of(&headers) {
+    let password = merchant.config.console_password.as_ref();
+    if let Some(login) = password.and_then(|password| visitor::login_of(&headers, password)) {
         merchant.store.log_out(login).await?;
     }
     Ok((

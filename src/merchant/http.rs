@@ -6,17 +6,20 @@ mod orders;
 mod platform;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 
 use crate::api;
 use crate::ids::KioskName;
+use crate::merchant::client::Client;
+use crate::merchant::limits::{Admitted, TooMany};
 use crate::merchant::store::Unavailable;
 use crate::merchant::{Merchant, console, now};
 use crate::sale::SaleStatus;
@@ -56,8 +59,9 @@ pub fn router(merchant: Arc<Merchant>) -> Router {
         .with_state(merchant)
 }
 
-/// The kiosk that asks, by its token.
-struct Kiosk(KioskName);
+/// The kiosk that asks, by its token, and its place among the calls that it may make at once. Every call of the API has it, and
+/// with it the kiosk's limits.
+struct Kiosk(KioskName, Admitted);
 
 impl FromRequestParts<Arc<Merchant>> for Kiosk {
     type Rejection = Response;
@@ -66,23 +70,58 @@ impl FromRequestParts<Arc<Merchant>> for Kiosk {
         parts: &mut Parts,
         merchant: &Arc<Merchant>,
     ) -> Result<Kiosk, Response> {
-        let known = token(&parts.headers)
-            .and_then(|token| merchant.tokens.owner(&merchant.config.kiosks, token));
-        if let Some(kiosk) = known {
-            let agent = parts.headers.get(header::USER_AGENT);
-            let agent = agent.and_then(|agent| agent.to_str().ok());
-            let version = agent.and_then(|agent| agent.strip_prefix("selpay-kiosk/"));
-            merchant.presence.heard(kiosk, now(), version);
-        }
-        known.map(Kiosk).ok_or_else(|| {
+        let token = token(&parts.headers);
+        let Some(kiosk) = token.and_then(|token| merchant.tokens.owner(token)) else {
+            if token.is_some() {
+                let Ok(Client(from)) = Client::from_request_parts(parts, merchant).await;
+                merchant.wrong_tokens.count(from, Instant::now());
+            }
             let refusal = Refused::new(
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",
                 "send a kiosk's token as Authorization: Bearer",
             );
-            ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
-        })
+            return Err(([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response());
+        };
+        let agent = parts.headers.get(header::USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok());
+        let version = agent.and_then(|agent| agent.strip_prefix("selpay-kiosk/"));
+        merchant.presence.heard(kiosk, now(), version);
+        match admit(merchant, kiosk, &parts.method).await {
+            Ok(admitted) => Ok(Kiosk(kiosk, admitted)),
+            Err(refused) => Err(refused),
+        }
     }
+}
+
+/// Lets a kiosk's call in, if it does not ask too much. Only what is put begins something.
+async fn admit(
+    merchant: &Merchant,
+    kiosk: KioskName,
+    method: &Method,
+) -> Result<Admitted, Response> {
+    let begins = *method == Method::PUT;
+    let admitted = merchant.limits.admit(kiosk, begins, Instant::now());
+    let admitted = admitted.map_err(|excess| too_many(merchant, excess))?;
+    if let Some(most) = begins.then(|| admitted.begins()).flatten() {
+        let open = merchant.store.live_count(kiosk, most).await;
+        let open = open.map_err(|error| Refused::from(error).into_response())?;
+        let may_begin = admitted.holds(open);
+        may_begin.map_err(|excess| too_many(merchant, excess))?;
+    }
+    Ok(admitted)
+}
+
+/// The kiosk asks too much, and is told when to ask again.
+fn too_many(merchant: &Merchant, TooMany { of, again }: TooMany) -> Response {
+    merchant.metrics.too_many(of);
+    let seconds = again.as_millis().div_ceil(1000).max(1).to_string();
+    let message = format!(
+        "more than this kiosk may ask ([kiosk-limits] {})",
+        of.as_str()
+    );
+    let refusal = Refused::new(StatusCode::TOO_MANY_REQUESTS, "too-many", message);
+    ([(header::RETRY_AFTER, seconds)], refusal).into_response()
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {
@@ -145,7 +184,9 @@ async fn health(State(merchant): State<Arc<Merchant>>) -> Response {
 
 async fn metrics(State(merchant): State<Arc<Merchant>>) -> Result<Response, Refused> {
     let watched = merchant.watched().await?;
-    let page = merchant.metrics.page(merchant.waiters.count(), &watched);
+    let waiting = merchant.waiters.count();
+    let wrong_tokens = merchant.wrong_tokens.total();
+    let page = merchant.metrics.page(waiting, wrong_tokens, &watched);
     Ok((
         [(
             header::CONTENT_TYPE,

@@ -24,6 +24,12 @@ pub use disposition::{Disposition, Doubt, Reason};
 /// A claimed sale whose kiosk says nothing for so long is put under review.
 pub const SILENCE: Duration = Duration::from_secs(600);
 
+/// An open sale that nobody has asked for in so long is closed: whoever wanted it has gone.
+pub const UNASKED: Duration = Duration::from_secs(3600);
+
+/// The most order numbers that one sale takes. A kiosk stops long before.
+pub const MOST_NUMBERS: usize = 64;
+
 /// The platform's clock.
 const CHINA: UtcOffset = offset!(+8);
 /// For so long the platform repeats a notification that is not answered with `success` (PROTOCOL.md).
@@ -124,6 +130,8 @@ pub struct Booked {
     pub order: OrderNo,
     /// What was paid, in fen.
     pub total: u64,
+    /// When it was booked.
+    pub booked_at: Time,
     /// What has become of it.
     pub disposition: Disposition,
 }
@@ -323,6 +331,8 @@ pub enum NotRegistered {
     Conflict,
     /// The sale stands where no further number is taken.
     SaleNotOpen(SaleStatus),
+    /// The sale has [`MOST_NUMBERS`] already.
+    TooManyNumbers,
 }
 
 /// A kiosk registers a number.
@@ -335,7 +345,7 @@ pub fn register(
     (id, total): (SaleId, Fen),
     holder: Option<&Sale>,
     sale: Option<&Sale>,
-    orphans: &[Booked],
+    (orphans, now): (&[Booked], Time),
 ) -> Decision<Result<bool, NotRegistered>> {
     let is_same = |held: &Sale| held.id == id && held.kiosk == kiosk && held.total == total;
     if let Some(holder) = holder {
@@ -350,6 +360,9 @@ pub fn register(
         Some(sale) if sale.status != SaleStatus::Open => {
             return Decision::nothing(Err(NotRegistered::SaleNotOpen(sale.status)));
         }
+        Some(sale) if sale.orders.len() >= MOST_NUMBERS => {
+            return Decision::nothing(Err(NotRegistered::TooManyNumbers));
+        }
         _ => {}
     }
     let mut changes = Vec::new();
@@ -361,10 +374,12 @@ pub fn register(
         });
     }
     changes.push(Change::NewOrder { order, sale: id });
-    // A payment that came before its number was known pays the sale now, if its money has not gone back yet.
+    // A payment that came before its number was known pays the sale now, if its money has not gone back yet. An old one
+    // does not: the platform repeats what it is not believed, so its number would have been registered by then.
     let pays = orphans.iter().find(|orphan| {
         orphan.disposition == Disposition::RefundDue(Reason::UnknownOrder)
             && orphan.total == u64::from(total.get())
+            && !now.is_past(orphan.booked_at, RETRIES_END)
     });
     if let Some(orphan) = pays {
         changes.push(Change::Disposed {
@@ -507,6 +522,27 @@ pub fn fall_silent(sale: &Sale, now: Time) -> Option<Vec<Change>> {
             to: Disposition::Review(Doubt::Silent),
         }]
     })
+}
+
+/// An open sale that nobody has asked for since `asked_at`, or since it began, for too long: it is closed. A payment that
+/// comes after that is late, as after any other close.
+pub fn abandon(sale: &Sale, asked_at: Time, now: Time) -> Option<Vec<Change>> {
+    let is_left = sale.status == SaleStatus::Open && now.is_past(sale.began.max(asked_at), UNASKED);
+    is_left.then(|| {
+        vec![Change::Ended {
+            sale: sale.id,
+            from: SaleStatus::Open,
+            to: SaleStatus::Closed,
+        }]
+    })
+}
+
+/// What time alone does to a sale, if anything: it expires, its claim goes to review, or it is closed because nobody has
+/// asked for it since `asked_at`.
+pub fn lapse(sale: &Sale, now: Time, claim_time: Duration, asked_at: Time) -> Option<Vec<Change>> {
+    expire(sale, now, claim_time)
+        .or_else(|| fall_silent(sale, now))
+        .or_else(|| abandon(sale, asked_at, now))
 }
 
 /// The books were put back from a copy. What this sale, as the copy has it, was paid for may have come out since: a person

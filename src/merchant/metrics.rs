@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::merchant::alarms::Kind;
+use crate::merchant::limits::Excess;
 use crate::merchant::watch::Watched;
 
 /// What can come of a notification; the label of its counter.
@@ -29,6 +30,8 @@ const VERDICTS: [&str; 13] = [
 #[derive(Debug, Default)]
 pub struct Metrics {
     notifications: [AtomicU64; VERDICTS.len()],
+    /// Calls of kiosks that asked too much, in the order of [`Excess::ALL`].
+    too_many: [AtomicU64; Excess::ALL.len()],
     /// By the name of the key that signed them.
     signed: Mutex<BTreeMap<String, u64>>,
 }
@@ -41,6 +44,11 @@ impl Metrics {
             .position(|known| *known == verdict)
             .expect("every verdict has its counter");
         self.notifications[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one call of a kiosk that has too much of this.
+    pub fn too_many(&self, of: Excess) {
+        self.too_many[of as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one notification that was signed with this key: whether an old one may go.
@@ -56,7 +64,7 @@ impl Metrics {
     }
 
     /// The page.
-    pub fn page(&self, waiting: usize, watched: &Watched) -> String {
+    pub fn page(&self, waiting: usize, wrong_tokens: u64, watched: &Watched) -> String {
         let Watched {
             figures,
             sales,
@@ -101,6 +109,26 @@ impl Metrics {
             "counter",
             "Notifications with a good signature, by the key's label.",
             &by_key,
+        );
+        let too_many: Vec<(String, i64)> = Excess::ALL
+            .iter()
+            .zip(&self.too_many)
+            .map(|(of, count)| {
+                let label = format!("{{limit=\"{}\"}}", of.as_str());
+                (label, count.load(Ordering::Relaxed) as i64)
+            })
+            .collect();
+        family(
+            "selpay_kiosk_refusals_total",
+            "counter",
+            "Calls of kiosks that were refused for asking too much (429), by the key of [kiosk-limits].",
+            &too_many,
+        );
+        family(
+            "selpay_wrong_tokens_total",
+            "counter",
+            "Calls with a token that no kiosk has (401).",
+            &[(String::new(), wrong_tokens as i64)],
         );
         family(
             "selpay_waiting_sales",

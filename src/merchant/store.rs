@@ -4,6 +4,7 @@
 //! [`sqlite`] is one file and one writer; [`postgres`] is shared by several servers. Both run the same statements
 //! ([`books`], [`reports`]) through the same small door ([`sql`]).
 
+pub mod asked;
 pub mod bills;
 pub mod books;
 pub mod cases;
@@ -19,13 +20,14 @@ pub mod sql;
 pub mod sqlite;
 pub mod story;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api;
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
-use crate::merchant::ledger::{Disposition, Finding, NotRegistered, Time, Verdict};
+use crate::merchant::ledger::{self, Disposition, Finding, NotRegistered, Sale, Time, Verdict};
 use crate::merchant::store::books::SqlBooks;
 use crate::merchant::store::postgres::PostgresDatabase;
 use crate::merchant::store::requests::Books;
@@ -237,6 +239,24 @@ impl Store {
         self.write(move |sql| logins::end(sql, &digest)).await
     }
 
+    /// Uses a link up and logs in; whether it was one. See [`logins::use_link`].
+    pub async fn log_in_by_link(
+        &self,
+        link: String,
+        digest: String,
+        until: Time,
+        now: Time,
+    ) -> Result<bool, Unavailable> {
+        self.write(move |sql| {
+            let is_link = logins::use_link(sql, &link, now)?;
+            if is_link {
+                logins::begin(sql, &digest, until, now)?;
+            }
+            Ok(is_link)
+        })
+        .await
+    }
+
     /// See [`leases::take`].
     pub async fn take_lease(
         &self,
@@ -322,17 +342,47 @@ impl Store {
     }
 
     /// See [`requests::sweep`].
-    pub async fn sweep(&self, now: Time) -> Result<Vec<SaleId>, Unavailable> {
+    pub async fn sweep(
+        &self,
+        now: Time,
+        asked_at: impl Fn(SaleId) -> Time + Send + Sync,
+    ) -> Result<Vec<SaleId>, Unavailable> {
         let claim_time = self.claim_time;
         // Almost always there is nothing to do: that must not cost a commit.
         let overdue = self
             .ask(now, move |books| requests::overdue(books, claim_time))
             .await?;
-        if overdue.is_empty() {
+        let lapses = |sale: &Sale| {
+            let at = asked_at(sale.id);
+            ledger::lapse(sale, now, claim_time, at).map(|_| (sale.id, at))
+        };
+        let asked: HashMap<SaleId, Time> = overdue.iter().filter_map(lapses).collect();
+        if asked.is_empty() {
             return Ok(Vec::new());
         }
-        self.change(now, move |books| requests::sweep(books, claim_time))
-            .await
+        self.change(now, move |books| {
+            // One that was not looked at is taken for one that was just asked for.
+            let asked_at = |sale| asked.get(&sale).copied().unwrap_or(now);
+            requests::sweep(books, claim_time, &asked_at)
+        })
+        .await
+    }
+
+    /// See [`asked::note`].
+    pub async fn note_asked(
+        &self,
+        asked: Vec<(SaleId, Time)>,
+        now: Time,
+    ) -> Result<(), Unavailable> {
+        self.write(move |sql| asked::note(sql, &asked, now)).await
+    }
+
+    /// How many of a kiosk's sales have not ended; no more than so many are counted.
+    pub async fn live_count(&self, kiosk: KioskName, most: usize) -> Result<usize, Unavailable> {
+        self.read_for(Asker::Kiosk, move |sql| {
+            books::live_count(sql, kiosk, most as i64)
+        })
+        .await
     }
 
     /// See [`requests::order`].
@@ -350,8 +400,9 @@ impl Store {
         &self,
         now: Time,
         kiosk: KioskName,
+        after: Option<SaleId>,
     ) -> Result<Vec<api::UnsettledSale>, Unavailable> {
-        self.ask(now, move |books| requests::unsettled(books, kiosk))
+        self.ask(now, move |books| requests::unsettled(books, kiosk, after))
             .await
     }
 

@@ -66,6 +66,7 @@ impl Merchant {
         let database = Some(began.elapsed());
         let (allowed, may_wait) = (self.known_kiosks(), self.config.claim_time + SILENCE);
         let now = now();
+        let wrong_tokens = self.wrong_tokens.lately(Instant::now());
         let read = move |sql: &dyn Sql| {
             let glance = reports::glance(sql, now.before(REFUSED_FOR))?;
             let stream = reports::stream(sql, now.before(WEEK), now.before(SILENT_AFTER))?;
@@ -94,6 +95,7 @@ impl Merchant {
                 open: reports::open_sales(sql, now.before(RETRIES_END))?,
                 refused: glance.refused,
                 never_notified: cases::never_notified(sql, now.before(NOTIFIED_WITHIN))?,
+                wrong_tokens,
                 paid_at: stream.paid_at,
                 unpaid: stream.unpaid,
                 week: (stream.sales, stream.paid),

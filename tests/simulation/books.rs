@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use selpay_kiosk::api;
 use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
-use selpay_kiosk::merchant::ledger::{Disposition, Finding, NotRegistered, Verdict};
+use selpay_kiosk::merchant::ledger::{Disposition, Finding, NotRegistered, Time, Verdict};
 use selpay_kiosk::merchant::store::requests;
 use selpay_kiosk::merchant::store::sql::Failed;
 use selpay_kiosk::sale::SaleStatus;
@@ -32,7 +32,8 @@ pub type DynBooks<'a> = dyn requests::Books<Error = Failed> + 'a;
 /// What is asked of the merchant.
 #[derive(Clone, Debug)]
 pub enum Question {
-    Unsettled,
+    /// The first page, or the one after this sale.
+    Unsettled(Option<SaleId>),
     Register(OrderNo, api::Register),
     Poll(OrderNo),
     Claim(SaleId, ClaimId),
@@ -62,12 +63,14 @@ pub enum Reply {
 
 impl Question {
     pub fn is_read(&self) -> bool {
-        matches!(self, Question::Unsettled | Question::Poll(_))
+        matches!(self, Question::Unsettled(_) | Question::Poll(_))
     }
 
     pub fn answer(&self, kiosk: KioskName, books: &mut DynBooks<'_>) -> Result<Reply, Failed> {
         Ok(match self {
-            Question::Unsettled => Reply::Unsettled(requests::unsettled(books, kiosk)?),
+            Question::Unsettled(after) => {
+                Reply::Unsettled(requests::unsettled(books, kiosk, *after)?)
+            }
             Question::Register(order, wanted) => {
                 let registered = requests::register(books, kiosk, *order, wanted)?;
                 Reply::Registered(registered.map(drop))
@@ -89,7 +92,8 @@ impl Question {
                 Reply::Settled(requests::settle(books, *transaction, *finding)?)
             }
             Question::Sweep => {
-                requests::sweep(books, CLAIM_TIME)?;
+                // No code is shown for as long as that: whatever is open then was left.
+                requests::sweep(books, CLAIM_TIME, &|_| Time(0))?;
                 Reply::Swept
             }
         })

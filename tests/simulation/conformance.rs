@@ -68,17 +68,20 @@ fn question() -> impl Strategy<Value = Question> {
         8 => pay,
         5 => (sale.clone(), claim).prop_map(|(sale, claim)| Question::Claim(sale, claim)),
         4 => report,
-        2 => sale.prop_map(Question::Close),
+        2 => sale.clone().prop_map(Question::Close),
         3 => settle,
         2 => Just(Question::Sweep),
         1 => order.prop_map(Question::Poll),
-        1 => Just(Question::Unsettled),
+        1 => Just(Question::Unsettled(None)),
+        1 => sale.prop_map(|sale| Question::Unsettled(Some(sale))),
     ]
 }
 
-/// Requests, each so many milliseconds after the one before: now and then long enough for something to expire.
+/// Requests, each so many milliseconds after the one before: now and then long enough for something to expire, or for a payment to
+/// become too old for a number that is registered late.
 fn requests() -> impl Strategy<Value = Vec<(u64, Question)>> {
-    let pause = prop_oneof![20 => 1..500u64, 2 => 100_000..130_000u64, 1 => 550_000..650_000u64];
+    let pause = prop_oneof![20 => 1..500u64, 2 => 100_000..130_000u64, 1 => 550_000..650_000u64,
+        1 => prop_oneof![3_590_000..3_610_000u64, 11_030_000..11_050_000u64]];
     proptest::collection::vec((pause, question()), 1..60)
 }
 

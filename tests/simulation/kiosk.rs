@@ -293,9 +293,8 @@ fn known(reply: Option<Reply>) -> Result<(), NoReply> {
 
 impl Merchant for Hardware {
     fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply> {
-        let Some(Reply::Unsettled(theirs)) =
-            self.asks(Message::Unsettled, Question::Unsettled, idle)
-        else {
+        let question = Question::Unsettled(None);
+        let Some(Reply::Unsettled(theirs)) = self.asks(Message::Unsettled, question, idle) else {
             return Err(NoReply::NoAnswer);
         };
         Ok(net::unsettled(theirs))

@@ -152,9 +152,17 @@ impl Shop {
         write_secret("sign.key", &format!("{SIGN_KEY}\n"));
         write_secret("token", TOKEN);
         write_secret("console.password", PASSWORD);
+        // One token does in a second what a kiosk does in a day.
+        let limits = match lines.contains("[kiosk-limits]") {
+            true => "",
+            false => {
+                "[kiosk-limits]\nrequests-per-second = 1000000\nrequests-at-once = 100000\n\
+                 registrations-per-minute = 1000000\nopen-sales = 1000000"
+            }
+        };
         let config = format!(
             "listen = \"127.0.0.1:0\"\ndatabase = \"{database}\"\nsign-key-files = [\"sign.key\"]\nmch-id = \"{MCH_ID}\"\n\
-             console-password-file = \"console.password\"\n{lines}\n[kiosks]\nkiosk-1 = \"{}\"\nkiosk-2 = \"{}\"\n",
+             console-password-file = \"console.password\"\n{lines}\n{limits}\n[kiosks]\nkiosk-1 = \"{}\"\nkiosk-2 = \"{}\"\n",
             token_digest(TOKEN),
             token_digest(OTHER_TOKEN)
         );

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::kiosk::machine::Random;
+use crate::kiosk::machine::event::NoReply;
 use crate::kiosk::machine::instant::Instant;
 
 /// When to try a call again: exponential, with jitter, so that a fleet does not come back in step.
@@ -16,6 +17,8 @@ pub struct Backoff {
 impl Backoff {
     const FIRST: Duration = Duration::from_millis(250);
     const LONGEST: Duration = Duration::from_secs(8);
+    /// A merchant that wants to be left alone for longer is asked all the same.
+    const MOST_WANTED: Duration = Duration::from_secs(60);
 
     /// An attempt that is under way.
     pub fn under_way() -> Backoff {
@@ -49,6 +52,16 @@ impl Backoff {
         self.attempts += 1;
         self.due_at = Some(now + delay + jitter);
     }
+
+    /// The attempt got this reply, which is none or comes to nothing: the next comes later, and not before the merchant wants
+    /// it.
+    pub fn unanswered(&mut self, why: NoReply, now: Instant, random: &mut dyn Random) {
+        self.failed(now, random);
+        if let NoReply::Later(after) = why {
+            let wanted = now + after.min(Self::MOST_WANTED);
+            self.due_at = self.due_at.max(Some(wanted));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +77,17 @@ mod tests {
             waits.push(backoff.due_at.expect("due some time").millis());
         }
         assert_eq!(waits, [250, 624, 1000, 2498, 4000, 9992, 8000, 9992]);
+        let mut asked = Backoff::under_way();
+        for (wanted, waits) in [(3, 3_000), (3600, 60_000), (0, 1_000)] {
+            let why = NoReply::Later(Duration::from_secs(wanted));
+            asked.unanswered(why, Instant::default(), &mut || 0);
+            let due_at = asked.due_at.expect("due some time");
+            assert_eq!(
+                due_at.millis(),
+                waits,
+                "as the merchant wants, within reason"
+            );
+        }
         assert!(!backoff.begin(Instant::from_millis(9991)));
         assert!(backoff.begin(Instant::from_millis(9992)));
         assert!(

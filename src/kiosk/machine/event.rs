@@ -152,6 +152,8 @@ pub enum NoReply {
     NoAnswer,
     /// The merchant does not know our token; it did nothing.
     NotAdmitted,
+    /// The merchant is to be asked again, but not before so long. What it did is as unknown as without an answer.
+    Later(Duration),
     /// The merchant refused, and says where the sale stands. `None`: it does not know the sale.
     Refused(Option<SaleStatus>),
 }

@@ -130,8 +130,9 @@ impl Machine {
                 self.owed.swap_remove(place);
                 turn.record(sale, Fact::Settled);
             }
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
-                self.owed[place].backoff.failed(turn.now, turn.random);
+            Err(why @ (NoReply::NoAnswer | NoReply::NotAdmitted | NoReply::Later(_))) => {
+                let backoff = &mut self.owed[place].backoff;
+                backoff.unanswered(why, turn.now, turn.random);
                 let next = self.owed[place].backoff.due_at;
                 for owed in &mut self.owed {
                     owed.backoff.due_at = owed.backoff.due_at.max(next);

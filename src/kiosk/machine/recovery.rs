@@ -64,6 +64,7 @@ impl Machine {
         let state = State::Starting(Starting {
             backoff: Backoff::under_way(),
             answered: false,
+            asks_again: false,
             trouble: None,
         });
         let machine = Machine {
@@ -101,16 +102,19 @@ impl Machine {
         let unsettled = match answer {
             Ok(unsettled) => unsettled,
             Err(why) => {
-                starting.backoff.failed(turn.now, turn.random);
+                starting.backoff.unanswered(*why, turn.now, turn.random);
                 starting.trouble = Some(match why {
                     NoReply::NotAdmitted => Outage::NotAdmitted,
-                    NoReply::NoAnswer | NoReply::Refused(_) => Outage::NoMerchant,
+                    NoReply::NoAnswer | NoReply::Refused(_) | NoReply::Later(_) => {
+                        Outage::NoMerchant
+                    }
                 });
                 return State::Starting(starting);
             }
         };
         starting.answered = true;
         starting.trouble = None;
+        let mut settles_some = false;
         for theirs in unsettled {
             let duty = match (theirs.status, theirs.claim) {
                 (SaleStatus::Open, _) => Duty::Close,
@@ -118,8 +122,9 @@ impl Machine {
                 // Paid and not claimed: the merchant gives the money back by itself.
                 _ => continue,
             };
+            settles_some = true;
             if !self.owed.iter().any(|owed| owed.sale == theirs.sale) {
-                // A full list is no loss: what does not fit is still unsettled there at the next start.
+                // A full list is no loss: what does not fit is asked for again when this is settled.
                 let _ = self.owed.push(Owed {
                     sale: theirs.sale,
                     duty,
@@ -127,6 +132,8 @@ impl Machine {
                 });
             }
         }
+        // There may be more than this answer tells. What settles nothing need not be told again.
+        starting.asks_again = unsettled.is_full() && settles_some;
         let goes_on = self
             .interrupted
             .take()

@@ -50,6 +50,8 @@ pub struct Starting {
     pub backoff: Backoff,
     /// Whether the merchant has answered it.
     pub answered: bool,
+    /// Whether it is asked once more when all that it told is settled.
+    pub asks_again: bool,
     /// What is wrong, if the first attempt failed.
     pub trouble: Option<Outage>,
 }
@@ -115,6 +117,7 @@ impl State {
         State::Starting(Starting {
             backoff,
             answered: false,
+            asks_again: false,
             trouble,
         })
     }

@@ -86,7 +86,7 @@ impl Machine {
         turn.record(placing.sale.id, Fact::Closing);
         self.give_up(placing.sale.id, turn);
         let what = match why {
-            NoReply::NoAnswer => Failure::NoAnswer,
+            NoReply::NoAnswer | NoReply::Later(_) => Failure::NoAnswer,
             NoReply::Refused(_) => Failure::Refused,
             NoReply::NotAdmitted => return State::starting(turn.now, Some(Outage::NotAdmitted)),
         };
@@ -130,8 +130,8 @@ impl Machine {
             }
             Ok(SaleStatus::Paid) => self.claim(paying.sale, turn),
             Ok(status) => self.over(paying.sale, status, Leaving::TimedOut, turn),
-            Err(_) => {
-                paying.poll.failed(turn.now, turn.random);
+            Err(why) => {
+                paying.poll.unanswered(why, turn.now, turn.random);
                 paying.remark = Some((Remark::Unconnected, paying.ends_at));
                 State::Paying(paying)
             }
@@ -170,11 +170,13 @@ impl Machine {
                 turn.record(leaving.sale.id, Fact::Settled);
                 Telling::sorry(&leaving.sale, Failure::InDoubt, turn.now)
             }
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) if waited < CLOSE_PATIENCE => {
-                leaving.backoff.failed(turn.now, turn.random);
+            Err(why @ (NoReply::NoAnswer | NoReply::NotAdmitted | NoReply::Later(_)))
+                if waited < CLOSE_PATIENCE =>
+            {
+                leaving.backoff.unanswered(why, turn.now, turn.random);
                 State::Leaving(leaving)
             }
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
+            Err(NoReply::NoAnswer | NoReply::NotAdmitted | NoReply::Later(_)) => {
                 self.give_up(leaving.sale.id, turn);
                 Telling::sorry(&leaving.sale, Failure::InDoubt, turn.now)
             }
@@ -235,14 +237,16 @@ impl Machine {
                 Leaving::TimedOut,
                 turn,
             ),
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) if in_time => {
-                claiming.backoff.failed(turn.now, turn.random);
+            Err(why @ (NoReply::NoAnswer | NoReply::NotAdmitted | NoReply::Later(_)))
+                if in_time =>
+            {
+                claiming.backoff.unanswered(why, turn.now, turn.random);
                 if planted::has(Bug::NewClaimAtEachRetry) {
                     claiming.claim = ClaimId::from_random(turn.random.draw());
                 }
                 State::Claiming(claiming)
             }
-            Err(NoReply::NoAnswer | NoReply::NotAdmitted) => {
+            Err(NoReply::NoAnswer | NoReply::NotAdmitted | NoReply::Later(_)) => {
                 self.vended(claiming.sale, claim, Outcome::NotDispensed, turn)
             }
         }

@@ -691,6 +691,28 @@ fn a_merchant_that_falls_silent_is_told_and_asked_less_and_less() {
 }
 
 #[test]
+fn a_merchant_that_wants_to_be_left_alone_is_asked_again_when_it_says_and_has_refused_nothing() {
+    let later = Err(NoReply::Later(Duration::from_secs(5)));
+    let asks = |bench: &Bench| bench.wants(|effect| matches!(effect, Effect::Poll { .. }));
+    let claims = |bench: &Bench| bench.wants(|effect| matches!(effect, Effect::Claim { .. }));
+    let bench = Bench::shows_code()
+        .polled(Err(NoReply::Later(Duration::from_secs(5))))
+        .waits(Duration::from_millis(4900));
+    assert_eq!(bench.screen_name(), "pay");
+    assert!(!asks(&bench));
+    let bench = bench.waits(Duration::from_millis(100));
+    assert!(asks(&bench));
+    let bench = bench.polled(Ok(SaleStatus::Paid)).claimed(later);
+    let bench = bench.waits(Duration::from_millis(4900));
+    assert!(!claims(&bench));
+    let bench = bench.waits(Duration::from_millis(100)).claimed(Ok(()));
+    assert_eq!(bench.pulses(), 1);
+    let bench = bench.vended(Outcome::Dispensed).reported(later).seconds(6);
+    let reports = |effect: &Effect| matches!(effect, Effect::Report { .. });
+    assert!(bench.wants(reports), "it is owed until the merchant has it");
+}
+
+#[test]
 fn a_merchant_that_waits_for_news_is_asked_again_at_once_and_another_is_not() {
     let asks = |bench: &Bench| bench.wants(|effect| matches!(effect, Effect::Poll { .. }));
     let answered_after = |time| {
@@ -1381,6 +1403,36 @@ mod after_a_power_cut {
             "amount",
             "the merchant gives that money back by itself"
         );
+    }
+
+    #[test]
+    fn a_merchant_that_holds_more_than_it_tells_is_asked_until_all_of_it_is_settled() {
+        let held = |status| {
+            move |number| UnsettledSale {
+                sale: SaleId::from_random(number),
+                total: fen(350),
+                status,
+                age: Duration::from_secs(9999),
+                newest: None,
+                claim: None,
+            }
+        };
+        let list = |count: std::ops::Range<u128>, status| -> Result<Unsettled, NoReply> {
+            Ok(count.map(held(status)).collect())
+        };
+        let mut bench = Bench::starts_with(&[]);
+        for from in [0, 8, 16] {
+            bench = bench.unsettled(list(from..from + 8, SaleStatus::Open));
+            for _ in 0..8 {
+                assert_eq!(bench.screen_name(), "one-moment");
+                bench = bench.closed(Ok(())).waits(Duration::ZERO);
+            }
+            assert_eq!(bench.wanted, [Effect::AskUnsettled], "after {from}");
+        }
+        // What is paid and not claimed ends by itself: nobody waits for that.
+        let bench = bench.unsettled(list(24..32, SaleStatus::Paid));
+        assert_eq!(bench.screen_name(), "amount");
+        assert_eq!(bench.wanted, []);
     }
 
     #[test]

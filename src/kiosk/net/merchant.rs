@@ -25,6 +25,11 @@ use crate::sale::{Outcome, SaleStatus};
 /// How long the merchant may keep a question until there is news: the most that the API allows. Every proxy allows more.
 const LONG_POLL: Duration = Duration::from_secs(25);
 
+/// How long to leave a merchant alone that wants to be left alone and does not say for how long.
+const LATER: Duration = Duration::from_secs(1);
+/// The most pages of unsettled sales that are read at once: what is left is asked for again.
+const MOST_PAGES: usize = 64;
+
 /// The merchant's server, as the kiosk knows it.
 #[derive(Debug)]
 pub struct MerchantClient {
@@ -92,8 +97,10 @@ impl MerchantClient {
             .body_mut()
             .read_json()
             .map_err(|error| format!("{url}: {error}: that is no selpay-kiosk merchant"))?;
+        // A page may be full: then there are more.
+        let or_more = if sales.len() >= 50 { " or more" } else { "" };
         Ok(Reached {
-            says: format!("{} unsettled sales", sales.len()),
+            says: format!("{}{or_more} unsettled sales", sales.len()),
             clock_ahead,
         })
     }
@@ -141,8 +148,9 @@ impl MerchantClient {
     }
 }
 
-/// What the merchant's list means to the machine. Oldest first: what does not fit is asked for again at the next start.
-pub fn unsettled(theirs: Vec<api::UnsettledSale>) -> Unsettled {
+/// What the merchant's list, oldest first, means to the machine: the oldest, and the newest, which alone can have been under way.
+/// What does not fit is asked for again when these are settled.
+pub fn unsettled(mut theirs: Vec<api::UnsettledSale>) -> Unsettled {
     let read = |theirs: api::UnsettledSale| UnsettledSale {
         sale: theirs.sale,
         total: theirs.total,
@@ -152,7 +160,10 @@ pub fn unsettled(theirs: Vec<api::UnsettledSale>) -> Unsettled {
         claim: theirs.claim,
     };
     let fits = Unsettled::new().capacity();
-    theirs.into_iter().take(fits).map(read).collect()
+    if theirs.len() > fits {
+        theirs.drain(fits - 1..theirs.len() - 1);
+    }
+    theirs.into_iter().map(read).collect()
 }
 
 /// What an answer means to the machine.
@@ -179,9 +190,13 @@ fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> 
                 Err(NoReply::NoAnswer)
             }
         },
+        429 => {
+            tracing::warn!("{call}: we ask too much");
+            Err(NoReply::Later(answer.retry_after.unwrap_or(LATER)))
+        }
         status => {
             tracing::error!("{call}: HTTP {status}");
-            Err(NoReply::NoAnswer)
+            Err(answer.retry_after.map_or(NoReply::NoAnswer, NoReply::Later))
         }
     }
 }
@@ -219,8 +234,24 @@ impl Merchant for MerchantClient {
     }
 
     fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply> {
-        let theirs: Vec<api::UnsettledSale> =
-            self.get(idle, "/v1/sales/unsettled", Duration::ZERO)?;
+        const PATH: &str = "/v1/sales/unsettled";
+        let fits = Unsettled::new().capacity();
+        let mut theirs: Vec<api::UnsettledSale> = self.get(&mut *idle, PATH, Duration::ZERO)?;
+        for _ in 0..MOST_PAGES {
+            // Fewer than these are the last page.
+            let Some(last) = theirs.last().filter(|_| theirs.len() >= fits) else {
+                break;
+            };
+            let last = last.sale;
+            let path = format!("{PATH}?after={last}");
+            let next: Vec<api::UnsettledSale> = self.get(&mut *idle, &path, Duration::ZERO)?;
+            // A merchant of an earlier version knows no pages, and tells all of them again.
+            if next.is_empty() || next.iter().any(|sale| sale.sale == last) {
+                break;
+            }
+            theirs.truncate(fits - 1);
+            theirs.extend(next);
+        }
         Ok(unsettled(theirs))
     }
 
@@ -306,8 +337,48 @@ mod tests {
     use super::*;
 
     fn refused_with(status: u16, body: &str) -> NoReply {
-        let body = body.as_bytes().to_vec();
-        read::<api::Granted>("claim", &Answer { status, body }).expect_err("refused")
+        refused_for(status, None, body)
+    }
+
+    fn refused_for(status: u16, seconds: Option<u64>, body: &str) -> NoReply {
+        let answer = Answer {
+            status,
+            retry_after: seconds.map(Duration::from_secs),
+            body: body.as_bytes().to_vec(),
+        };
+        read::<api::Granted>("claim", &answer).expect_err("refused")
+    }
+
+    #[test]
+    fn a_merchant_that_is_asked_too_much_is_asked_again_later() {
+        let busy = r#"{"error":"too-many","message":"more than this kiosk may ask"}"#;
+        let later = |seconds| NoReply::Later(Duration::from_secs(seconds));
+        assert_eq!(refused_for(429, Some(30), busy), later(30));
+        assert_eq!(refused_for(429, None, busy), later(1));
+        assert_eq!(refused_for(503, Some(2), ""), later(2));
+        assert_eq!(refused_for(503, None, ""), NoReply::NoAnswer);
+    }
+
+    #[test]
+    fn of_many_unsettled_sales_the_oldest_and_the_newest_are_told() {
+        let sale = |number| api::UnsettledSale {
+            sale: SaleId::from_u128(number),
+            total: Fen::MAX,
+            status: SaleStatus::Open,
+            age_seconds: 1,
+            orders: Vec::new(),
+            claim: None,
+        };
+        let told = |count| {
+            let told = unsettled((0..count).map(sale).collect());
+            told.iter()
+                .map(|sale| sale.sale.as_u128())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(0), []);
+        assert_eq!(told(8), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(told(9), [0, 1, 2, 3, 4, 5, 6, 8]);
+        assert_eq!(told(600), [0, 1, 2, 3, 4, 5, 6, 599]);
     }
 
     #[test]

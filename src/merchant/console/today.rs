@@ -239,6 +239,10 @@ fn alarms(language: Language, standing: &[Alarm]) -> String {
                 "有订单失去联系，平台重试即将结束：请确认通知地址可访问",
                 "Sales are open and nobody asks for them: the platform soon gives up telling whether they were paid",
             ),
+            Kind::WrongTokens => (
+                "有人用无效的令牌频繁访问",
+                "Somebody calls again and again with a token that no kiosk has",
+            ),
             Kind::BooksDoNotBalance
             | Kind::KioskSilent
             | Kind::KioskOutOfService

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::merchant::config::token_digest;
 use crate::merchant::ledger::Time;
+use crate::merchant::password::Password;
 use crate::merchant::store::logins;
 use crate::merchant::{Merchant, now};
 use crate::random;
@@ -108,14 +109,13 @@ impl OptionalFromRequestParts<Arc<Merchant>> for Visitor {
         parts: &mut Parts,
         merchant: &Arc<Merchant>,
     ) -> Result<Option<Visitor>, Response> {
-        if merchant.config.console_password.is_none() {
-            let told = "the console is off: merchant.toml has no console-password-file";
-            return Err((StatusCode::NOT_FOUND, told).into_response());
-        }
+        let Some(password) = &merchant.config.console_password else {
+            return Err(off());
+        };
         let Some(login) = cookie(&parts.headers, COOKIE).map(str::to_owned) else {
             return Ok(None);
         };
-        let asked = token_digest(&login);
+        let asked = token_digest(&password.binds(&login));
         let counts = merchant
             .store
             .read(move |sql| logins::counts(sql, &asked, now()));
@@ -128,21 +128,27 @@ impl OptionalFromRequestParts<Arc<Merchant>> for Visitor {
     }
 }
 
-/// A new login: the cookie to set, what the books keep of it, and until when. Where we speak TLS it is sent over nothing
-/// else.
-pub fn new_login(now: Time, over_tls: bool) -> (String, String, Time) {
+/// There is no console without a password.
+pub fn off() -> Response {
+    let told = "the console is off: merchant.toml has no console-password-file";
+    (StatusCode::NOT_FOUND, told).into_response()
+}
+
+/// A new login, good until the password changes: the cookie to set, what the books keep of it, and until when. Where people
+/// reach us over TLS it is sent over nothing else.
+pub fn new_login(now: Time, password: &Password, over_tls: bool) -> (String, String, Time) {
     let login = format!("{:032x}", random::bits());
     let until = now.after(LOGIN_TIME);
     let seconds = LOGIN_TIME.as_secs();
     let secure = if over_tls { "; Secure" } else { "" };
     let cookie =
         format!("{COOKIE}={login}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
-    (cookie, token_digest(&login), until)
+    (cookie, token_digest(&password.binds(&login)), until)
 }
 
 /// The login that a request carries, as the books keep it.
-pub fn login_of(headers: &HeaderMap) -> Option<String> {
-    cookie(headers, COOKIE).map(token_digest)
+pub fn login_of(headers: &HeaderMap, password: &Password) -> Option<String> {
+    cookie(headers, COOKIE).map(|login| token_digest(&password.binds(login)))
 }
 
 /// The cookie that takes a login away.
@@ -178,13 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_browser_knows_a_login() {
-        let (cookie, kept, until) = new_login(Time(0), false);
-        assert!(cookie.contains("HttpOnly; SameSite=Strict"));
+    fn only_the_browser_knows_a_login_and_a_new_password_ends_it() {
+        let password = Password::Plain("open sesame".to_owned());
+        let (cookie, kept, until) = new_login(Time(0), &password, false);
+        assert!(cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains("Secure"));
+        assert!(new_login(Time(0), &password, true).0.ends_with("; Secure"));
         let sent = cookie.split(';').next().expect("the value");
         assert!(!sent.contains(&kept));
         let headers = HeaderMap::from_iter([(header::COOKIE, sent.parse().expect("a header"))]);
-        assert_eq!(login_of(&headers), Some(kept));
+        let another = Password::Plain("another one".to_owned());
+        assert_ne!(login_of(&headers, &another).as_ref(), Some(&kept));
+        assert_eq!(login_of(&headers, &password), Some(kept));
         assert_eq!(until, Time(12 * 3600 * 1000));
     }
 }

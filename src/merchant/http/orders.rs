@@ -15,7 +15,7 @@ use super::{Kiosk, MAX_REQUEST, Refused};
 use crate::api;
 use crate::http::{NotRead, read_body};
 use crate::ids::{OrderNo, SaleId};
-use crate::merchant::ledger::NotRegistered;
+use crate::merchant::ledger::{MOST_NUMBERS, NotRegistered};
 use crate::merchant::{Merchant, now};
 use crate::sale::SaleStatus;
 
@@ -23,7 +23,7 @@ type Answer = Result<Response, Refused>;
 
 pub(super) async fn register(
     State(merchant): State<Arc<Merchant>>,
-    Kiosk(kiosk): Kiosk,
+    Kiosk(kiosk, _admitted): Kiosk,
     Path(order): Path<String>,
     body: Body,
 ) -> Answer {
@@ -34,7 +34,10 @@ pub(super) async fn register(
         Ok((is_new, order)) => {
             // A payment may have come before its number: whoever waits for the sale is to look.
             if order.status != SaleStatus::Open {
-                merchant.waiters.wake(order.sale);
+                merchant.changed(order.sale);
+            } else if order.orders.len() > 1 {
+                // One more code is as good as a question: the sale is not left.
+                merchant.polls.asked(order.sale, now());
             }
             let status = if is_new {
                 StatusCode::CREATED
@@ -51,6 +54,10 @@ pub(super) async fn register(
             let message = format!("the sale is {status} and takes no further number");
             Err(Refused::new(StatusCode::CONFLICT, "sale-not-open", message).standing(status))
         }
+        Err(NotRegistered::TooManyNumbers) => {
+            let message = format!("the sale has {MOST_NUMBERS} numbers and takes no further one");
+            Err(Refused::new(StatusCode::CONFLICT, "conflict", message))
+        }
     }
 }
 
@@ -62,7 +69,7 @@ pub(super) struct Wait {
 
 pub(super) async fn order(
     State(merchant): State<Arc<Merchant>>,
-    Kiosk(kiosk): Kiosk,
+    Kiosk(kiosk, _admitted): Kiosk,
     Path(order): Path<String>,
     wait: Result<Query<Wait>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
@@ -90,6 +97,9 @@ pub(super) async fn order(
         })
     };
     let mut found = look().await?;
+    if found.status == SaleStatus::Open {
+        merchant.polls.asked(found.sale, now());
+    }
     if seconds > 0 && found.status == SaleStatus::Open {
         // The wait begins before the look: no change can slip between.
         let mut waiting = merchant.waiters.wait_for(found.sale);
@@ -106,7 +116,7 @@ pub(super) async fn order(
 /// A kiosk tells how it is. That it was heard of at all is noted with its token.
 pub(super) async fn heartbeat(
     State(merchant): State<Arc<Merchant>>,
-    Kiosk(kiosk): Kiosk,
+    Kiosk(kiosk, _admitted): Kiosk,
     body: Body,
 ) -> Answer {
     let told: api::Heartbeat = json(body).await?;
@@ -114,24 +124,32 @@ pub(super) async fn heartbeat(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+#[derive(Deserialize)]
+pub(super) struct After {
+    after: Option<String>,
+}
+
 pub(super) async fn unsettled(
     State(merchant): State<Arc<Merchant>>,
-    Kiosk(kiosk): Kiosk,
+    Kiosk(kiosk, _admitted): Kiosk,
+    Query(After { after }): Query<After>,
 ) -> Answer {
-    let sales = merchant.store.unsettled(now(), kiosk).await?;
+    let after = after.map(|after| name(&after, "after: the sale"));
+    let sales = merchant.store.unsettled(now(), kiosk, after.transpose()?);
+    let sales = sales.await?;
     Ok(Json(sales).into_response())
 }
 
 pub(super) async fn claim(
     State(merchant): State<Arc<Merchant>>,
-    Kiosk(kiosk): Kiosk,
+    Kiosk(kiosk, _admitted): Kiosk,
     Path(sale): Path<String>,
     body: Body,
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
     let api::Claim { claim } = json(body).await?;
     let claimed = merchant.store.claim(now(), kiosk, sale, claim).await?;
-    merchant.waiters.wake(sale);
+    merchant.changed(sale);
     match claimed.ok_or_else(no_such_sale)? {
         Ok(total) => Ok(Json(api::Granted {
             sale,
@@ -149,7 +167,7 @@ pub(super) async fn claim(
 
 pub(super) async fn outcome(
     State(merchant): State<Arc<Merchant>>,
-    Kiosk(kiosk): Kiosk,
+    Kiosk(kiosk, _admitted): Kiosk,
     Path(sale): Path<String>,
     body: Body,
 ) -> Answer {
@@ -171,13 +189,13 @@ pub(super) async fn outcome(
 
 pub(super) async fn close(
     State(merchant): State<Arc<Merchant>>,
-    Kiosk(kiosk): Kiosk,
+    Kiosk(kiosk, _admitted): Kiosk,
     Path(sale): Path<String>,
     body: Body,
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
     let closed = merchant.store.close(now(), kiosk, sale).await?;
-    merchant.waiters.wake(sale);
+    merchant.changed(sale);
     // It says nothing, but a connection with an unread rest serves nobody after this.
     let _ = read_body(body, MAX_REQUEST).await;
     match closed.ok_or_else(no_such_sale)? {

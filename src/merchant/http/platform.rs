@@ -103,7 +103,7 @@ async fn book(merchant: &Merchant, payment: Payment, body: Bytes) -> bool {
     let word = match verdict {
         Verdict::Pays(sale) => {
             tracing::info!("{told} pays sale {sale}");
-            merchant.waiters.wake(sale);
+            merchant.changed(sale);
             "paid"
         }
         Verdict::Known => "known",

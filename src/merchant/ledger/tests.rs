@@ -64,6 +64,18 @@ fn pay(payment: &Payment, known: Option<&Booked>, sale: Option<&Sale>) -> Decisi
     super::pay(payment, known, sale, (&[], PAID_AT))
 }
 
+/// At [`PAID_AT`].
+fn register(
+    kiosk: KioskName,
+    order: OrderNo,
+    of: (SaleId, Fen),
+    holder: Option<&Sale>,
+    sale: Option<&Sale>,
+    orphans: &[Booked],
+) -> Decision<Result<bool, NotRegistered>> {
+    super::register(kiosk, order, of, holder, sale, (orphans, PAID_AT))
+}
+
 /// The time of which the books know nothing: an hour that ends at [`PAID_AT`].
 const GAP: Gap = Gap {
     began: Time(PAID_AT.0 - 3_600_000),
@@ -82,6 +94,7 @@ fn booked(payment: &Payment, disposition: Disposition) -> Booked {
         transaction: payment.transaction,
         order: payment.order,
         total: payment.total,
+        booked_at: PAID_AT,
         disposition,
     }
 }
@@ -345,6 +358,84 @@ fn a_payment_that_came_before_its_number_pays_the_sale_when_the_number_comes() {
 }
 
 #[test]
+fn an_orphan_is_adopted_only_while_the_platform_may_still_be_telling_of_it() {
+    let (us, ours) = (kiosk("kiosk-1"), (SaleId::from_random(1), fen(350)));
+    let unknown = Disposition::RefundDue(Reason::UnknownOrder);
+    let orphan = booked(&payment("T1", 350), unknown);
+    let at = |seconds| {
+        let orphans = std::slice::from_ref(&orphan);
+        super::register(
+            us,
+            number(2),
+            ours,
+            None,
+            None,
+            (orphans, seconds_later(seconds)),
+        )
+    };
+    assert!(at(11_039).changes.contains(&disposed(Disposition::Waiting)));
+    let late = at(11_040);
+    assert_eq!(
+        late.answer,
+        Ok(true),
+        "the number is registered all the same"
+    );
+    assert_eq!(late.changes.len(), 2, "only the sale and its number");
+}
+
+#[test]
+fn a_sale_takes_so_many_numbers_and_no_more() {
+    let with = |count: usize| Sale {
+        orders: (0..count as u128).map(number).collect(),
+        ..sale(SaleStatus::Open)
+    };
+    let one_more = |sale: &Sale| {
+        let of = (sale.id, sale.total);
+        register(sale.kiosk, number(999), of, None, Some(sale), &[]).answer
+    };
+    assert_eq!(one_more(&with(MOST_NUMBERS - 1)), Ok(true));
+    let full = Err(NotRegistered::TooManyNumbers);
+    assert_eq!(one_more(&with(MOST_NUMBERS)), full);
+}
+
+#[test]
+fn an_open_sale_that_nobody_asks_for_ends_by_itself_after_an_hour_and_no_other_does() {
+    let hour = Time(3_600_000);
+    let closed = vec![moved(SaleStatus::Open, SaleStatus::Closed)];
+    let open = sale(SaleStatus::Open);
+    assert_eq!(abandon(&open, Time(0), Time(hour.0 - 1)), None);
+    assert_eq!(abandon(&open, Time(0), hour), Some(closed.clone()));
+    let asked = Time(1000);
+    assert_eq!(abandon(&open, asked, hour), None, "somebody asked for it");
+    let later = Time(hour.0 + 1000);
+    assert_eq!(abandon(&open, asked, later), Some(closed.clone()));
+    // A clock that was put back makes nothing old.
+    assert_eq!(abandon(&open, Time(0), Time(-1)), None);
+    for status in SaleStatus::ALL {
+        let left = abandon(&sale(status), Time(0), Time(i64::MAX));
+        assert_eq!(left.is_some(), status == SaleStatus::Open, "{status}");
+    }
+    // Whoever pays after that is owed the money.
+    let late = pay(&payment("T1", 350), None, Some(&sale(SaleStatus::Closed)));
+    assert_eq!(late.answer, Verdict::Refund(Reason::Late));
+    assert!(late.answer.is_success());
+}
+
+#[test]
+fn time_does_one_thing_to_a_sale() {
+    let long_after = seconds_later(9999);
+    let lapsed = |status| lapse(&sale(status), long_after, CLAIM_TIME, Time(0));
+    let first = |status| lapsed(status).and_then(|changes| changes.into_iter().next());
+    let expired = moved(SaleStatus::Paid, SaleStatus::Expired);
+    assert_eq!(first(SaleStatus::Paid), Some(expired));
+    let closed = moved(SaleStatus::Open, SaleStatus::Closed);
+    assert_eq!(first(SaleStatus::Open), Some(closed));
+    let silent = disposed(Disposition::Review(Doubt::Silent));
+    assert_eq!(first(SaleStatus::Claimed), Some(silent));
+    assert_eq!(lapsed(SaleStatus::Dispensed), None);
+}
+
+#[test]
 fn one_claim_wins_and_may_ask_again() {
     let now = seconds_later(119);
     let granted = claim(&sale(SaleStatus::Paid), our_claim(), now, CLAIM_TIME);
@@ -536,6 +627,7 @@ fn a_person_settles_reviews_and_refunds_once_and_nothing_else() {
             transaction: transaction("T1"),
             order: number(1),
             total: 350,
+            booked_at: PAID_AT,
             disposition,
         };
         settle(&booked, finding)

@@ -2,7 +2,7 @@
 
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
 use crate::merchant::ledger::{Booked, Change, Disposition, Gap, Sale, Time};
-use crate::merchant::store::requests::Books;
+use crate::merchant::store::requests::{Books, Deadlines};
 use crate::merchant::store::sql::{Failed, Param, Row, Sql};
 use crate::money::Fen;
 use crate::sale::SaleStatus;
@@ -27,7 +27,7 @@ const SALE: &str =
 pub(super) const LIVE: &str = "ended_at IS NULL";
 
 const BOOKED: &str =
-    "SELECT transaction_id, order_no, total, state || '/' || reason FROM books WHERE ";
+    "SELECT transaction_id, order_no, total, state || '/' || reason, received_at FROM books WHERE ";
 
 impl SqlBooks<'_> {
     fn sales(&self, condition: &str, params: &[Param<'_>]) -> Result<Vec<Sale>, Failed> {
@@ -151,17 +151,47 @@ impl Books for SqlBooks<'_> {
         rows.iter().map(read_booked).collect()
     }
 
-    fn live(&self, kiosk: KioskName) -> Result<Vec<Sale>, Failed> {
-        let of_kiosk = format!("{LIVE} AND kiosk = ?1");
-        self.sales(&of_kiosk, &[kiosk.as_str().into()])
+    fn live(
+        &self,
+        kiosk: KioskName,
+        after: Option<SaleId>,
+        most: usize,
+    ) -> Result<Vec<Sale>, Failed> {
+        let kiosk = kiosk.as_str();
+        let after = after.map_or(String::new(), |after| after.to_string());
+        // Asked for an order, SQLite walks through all sales by time: the names of a kiosk's few are sorted here.
+        let names = format!(
+            "SELECT created_at, sale FROM sales WHERE {LIVE} AND kiosk = ?1 AND (?2 = ''
+             OR (created_at, sale) > (SELECT l.created_at, l.sale FROM sales l WHERE l.sale = ?2))"
+        );
+        let rows = self.sql.rows(&names, &[kiosk.into(), (&after).into()])?;
+        let read = |row: &Row| Ok((Time(row.int(0)?), row.name(1, SaleId::new)?));
+        let mut names = rows.iter().map(read).collect::<Result<Vec<_>, Failed>>()?;
+        names.sort_unstable();
+        names.truncate(most);
+        let (Some((first, _)), Some((last, _))) = (names.first(), names.last()) else {
+            return Ok(Vec::new());
+        };
+        let between = format!("{LIVE} AND kiosk = ?1 AND created_at >= ?2 AND created_at <= ?3");
+        let asked = [kiosk.into(), first.0.into(), last.0.into()];
+        let mut sales = self.sales(&between, &asked)?;
+        sales.retain(|sale| names.binary_search(&(sale.began, sale.id)).is_ok());
+        Ok(sales)
     }
 
-    fn overdue(&self, expired: Time, silent: Time) -> Result<Vec<Sale>, Failed> {
+    fn overdue(&self, deadlines: Deadlines) -> Result<Vec<Sale>, Failed> {
         let late = format!(
             "{LIVE} AND ((status = 'paid' AND paid_at <= ?1) OR (status = 'claimed' AND claimed_at <= ?2
-             AND (SELECT state FROM books WHERE transaction_id = paid_by) = 'waiting'))"
+             AND (SELECT state FROM books WHERE transaction_id = paid_by) = 'waiting')
+             OR (status = 'open' AND created_at <= ?3
+             AND NOT EXISTS (SELECT 1 FROM asked WHERE asked.sale = sales.sale AND asked.at > ?3)))"
         );
-        self.sales(&late, &[expired.0.into(), silent.0.into()])
+        let Deadlines {
+            paid,
+            claimed,
+            asked,
+        } = deadlines;
+        self.sales(&late, &[paid.0.into(), claimed.0.into(), asked.0.into()])
     }
 
     fn gaps(&self) -> Result<Vec<Gap>, Failed> {
@@ -183,6 +213,13 @@ impl Books for SqlBooks<'_> {
         }
         Ok(())
     }
+}
+
+/// How many of a kiosk's sales have not ended; no more than so many are counted.
+pub fn live_count(sql: &dyn Sql, kiosk: KioskName, most: i64) -> Result<usize, Failed> {
+    let some = format!("SELECT 1 FROM sales WHERE {LIVE} AND kiosk = ?1 LIMIT ?2");
+    let rows = sql.rows(&some, &[kiosk.as_str().into(), most.into()])?;
+    Ok(rows.len())
 }
 
 fn read_sale(row: &Row) -> Result<Sale, Failed> {
@@ -228,6 +265,7 @@ fn read_booked(row: &Row) -> Result<Booked, Failed> {
         transaction: row.name(0, TransactionId::new)?,
         order: row.name(1, OrderNo::new)?,
         total: total.try_into().map_err(|_| nonsense())?,
+        booked_at: Time(row.int(4)?),
         disposition: read_disposition(row.some_text(3)?.ok_or_else(nonsense)?)?,
     })
 }
@@ -249,7 +287,7 @@ mod tests {
     use super::*;
     use crate::api;
     use crate::merchant::ledger::Finding;
-    use crate::merchant::store::{reports, requests, schema};
+    use crate::merchant::store::{asked, reports, requests, schema};
     use crate::sale::Outcome;
     use crate::selpay::notification::Payment;
 
@@ -285,8 +323,9 @@ mod tests {
     #[test]
     fn no_request_reads_everything_that_ever_was() {
         const HOUR: Duration = Duration::from_secs(3600);
-        const NOT_MUCH: [&str; 3] = [
+        const NOT_MUCH: [&str; 4] = [
             "SCAN CONSTANT ROW",
+            "SCAN asked",
             "SCAN gaps",
             "SCAN sales USING INDEX sales_live",
         ];
@@ -328,8 +367,11 @@ mod tests {
             requests::bill(books, &payment, b"")?;
             requests::order(books, kiosk, order(1))?;
             let _ = requests::claim(books, kiosk, sale(1), claim, HOUR)?;
-            requests::unsettled(books, kiosk)?;
-            requests::sweep(books, HOUR)?;
+            requests::unsettled(books, kiosk, None)?;
+            requests::unsettled(books, kiosk, Some(sale(1)))?;
+            requests::sweep(books, HOUR, &|_| Time(0))?;
+            asked::note(&sql, &[(sale(1), Time(0))], Time(0))?;
+            live_count(&sql, kiosk, 100)?;
             let _ = requests::outcome(books, kiosk, sale(1), &api::Report { claim, outcome })?;
             let _ = requests::settle(books, transaction, Finding::CameOut)?;
             requests::put_back(books)?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::ids::TransactionId;
-use crate::merchant::ledger::Time;
+use crate::merchant::ledger::{Time, UNASKED};
 use crate::merchant::reconcile::Ours;
 use crate::merchant::store::books::LIVE;
 use crate::merchant::store::sql::{Failed, Row, Sql};
@@ -221,16 +221,18 @@ pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
     })
 }
 
-/// Sales that are open and began since then, with whose they are, no more than a thousand.
+/// Sales that are open, or were for an hour before they were closed, and began since then, with whose they are; no more than
+/// a thousand. One that was given up may have been paid all the same.
 pub fn open_sales(sql: &dyn Sql, since: Time) -> Result<Vec<(String, String, Time)>, Failed> {
-    const OPEN: &str =
-        "SELECT sale, kiosk, created_at FROM sales WHERE status = 'open' AND created_at >= ?1
+    const OPEN: &str = "SELECT sale, kiosk, created_at FROM sales WHERE created_at >= ?1
+        AND (status = 'open' OR (status = 'closed' AND ended_at >= created_at + ?2))
         ORDER BY created_at LIMIT 1000";
     let read = |row: &Row| {
         let (sale, kiosk) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
         Ok((sale, kiosk, Time(row.int(2)?)))
     };
-    sql.rows(OPEN, &[since.0.into()])?
+    let given_up = UNASKED.as_millis() as i64;
+    sql.rows(OPEN, &[since.0.into(), given_up.into()])?
         .iter()
         .map(read)
         .collect()

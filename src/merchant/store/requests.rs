@@ -13,6 +13,25 @@ use crate::planted::{self, Bug};
 use crate::sale::SaleStatus;
 use crate::selpay::notification::Payment;
 
+/// What came before these moments has waited for too long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deadlines {
+    /// Sales that were paid by then and not claimed.
+    pub paid: Time,
+    /// Sales that were claimed by then and not heard of since.
+    pub claimed: Time,
+    /// Open sales that began by then, and that no server has noted as asked for since.
+    pub asked: Time,
+}
+
+/// When each open sale was asked for last, as far as this server knows.
+pub type AskedAt<'a> = &'a dyn Fn(SaleId) -> Time;
+
+/// The most sales in one answer to [`unsettled`].
+const PAGE: usize = 100;
+/// The most order numbers in it: what a kiosk reads is bounded.
+const PAGE_NUMBERS: usize = 1000;
+
 /// The books within one transaction. Nothing that is made here counts before that is committed.
 pub trait Books {
     /// Why the database cannot do what it is asked.
@@ -28,10 +47,15 @@ pub trait Books {
     fn payment(&self, transaction: TransactionId) -> Result<Option<Booked>, Self::Error>;
     /// Every payment on this number, oldest first.
     fn payments_of(&self, order: OrderNo) -> Result<Vec<Booked>, Self::Error>;
-    /// The kiosk's sales that have not ended, oldest first.
-    fn live(&self, kiosk: KioskName) -> Result<Vec<Sale>, Self::Error>;
-    /// Sales that were paid by `expired` and not claimed, or claimed by `silent` and not heard of since.
-    fn overdue(&self, expired: Time, silent: Time) -> Result<Vec<Sale>, Self::Error>;
+    /// The kiosk's sales that have not ended, oldest first: those after this one, no more than so many.
+    fn live(
+        &self,
+        kiosk: KioskName,
+        after: Option<SaleId>,
+        most: usize,
+    ) -> Result<Vec<Sale>, Self::Error>;
+    /// Sales that a deadline may have passed.
+    fn overdue(&self, deadlines: Deadlines) -> Result<Vec<Sale>, Self::Error>;
     /// Every time of which these books know nothing.
     fn gaps(&self) -> Result<Vec<Gap>, Self::Error>;
     /// Makes the changes. One that does not find what it was decided on fails, and the whole transaction with it.
@@ -57,7 +81,7 @@ pub fn register<B: Books + ?Sized>(
         (wanted.sale, wanted.total),
         holder.as_ref(),
         sale.as_ref(),
-        &orphans,
+        (&orphans, books.now()),
     );
     books.make(&changes, &[])?;
     let registered = books.sale_of(order)?;
@@ -140,18 +164,20 @@ pub fn outcome<B: Books + ?Sized>(
     of_own_sale(books, kiosk, sale, outcome)
 }
 
-/// Lets time pass: sales that nobody claimed expire, claims that nobody reported go to review. What changed.
+/// Lets time pass: sales that nobody claimed expire, claims that nobody reported go to review, open sales that nobody asks
+/// for are closed. What changed.
 pub fn sweep<B: Books + ?Sized>(
     books: &mut B,
     claim_time: Duration,
+    asked_at: AskedAt<'_>,
 ) -> Result<Vec<SaleId>, B::Error> {
     let now = books.now();
     let mut swept = Vec::new();
     for sale in overdue(books, claim_time)? {
-        let changes =
-            ledger::expire(&sale, now, claim_time).or_else(|| ledger::fall_silent(&sale, now));
-        books.make(&changes.unwrap_or_default(), &[])?;
-        swept.push(sale.id);
+        if let Some(changes) = ledger::lapse(&sale, now, claim_time, asked_at(sale.id)) {
+            books.make(&changes, &[])?;
+            swept.push(sale.id);
+        }
     }
     Ok(swept)
 }
@@ -159,9 +185,13 @@ pub fn sweep<B: Books + ?Sized>(
 /// The books were put back from a copy: what was paid and not settled then may be otherwise by now. How many payments a
 /// person must look at.
 pub fn put_back<B: Books + ?Sized>(books: &mut B) -> Result<usize, B::Error> {
-    let all = Time(i64::MAX);
+    let all = Deadlines {
+        paid: Time(i64::MAX),
+        claimed: Time(i64::MAX),
+        asked: Time(i64::MIN),
+    };
     let mut doubted = 0;
-    for sale in books.overdue(all, all)? {
+    for sale in books.overdue(all)? {
         let changes = ledger::put_back(&sale);
         doubted += usize::from(!changes.is_empty());
         books.make(&changes, &[])?;
@@ -186,7 +216,11 @@ pub fn settle<B: Books + ?Sized>(
 /// What a sweep would look at.
 pub fn overdue<B: Books + ?Sized>(books: &B, claim_time: Duration) -> Result<Vec<Sale>, B::Error> {
     let ago = |time: Duration| books.now().before(time);
-    books.overdue(ago(claim_time), ago(ledger::SILENCE))
+    books.overdue(Deadlines {
+        paid: ago(claim_time),
+        claimed: ago(ledger::SILENCE),
+        asked: ago(ledger::UNASKED),
+    })
 }
 
 /// An order of this kiosk's.
@@ -199,10 +233,12 @@ pub fn order<B: Books + ?Sized>(
     Ok(own.map(|sale| told(order, sale)))
 }
 
-/// This kiosk's sales that have not ended, oldest first.
+/// This kiosk's sales that have not ended, oldest first: those after this one, as many as a kiosk reads at once. Where none
+/// follow, the answer is empty.
 pub fn unsettled<B: Books + ?Sized>(
     books: &B,
     kiosk: KioskName,
+    after: Option<SaleId>,
 ) -> Result<Vec<api::UnsettledSale>, B::Error> {
     let now = books.now();
     let told = |sale: Sale| api::UnsettledSale {
@@ -213,7 +249,16 @@ pub fn unsettled<B: Books + ?Sized>(
         claim: sale.claim.map(|(claim, _)| claim),
         orders: sale.orders,
     };
-    Ok(books.live(kiosk)?.into_iter().map(told).collect())
+    let mut sales = books.live(kiosk, after, PAGE)?;
+    let mut numbers = 0;
+    let fits = sales.iter().take_while(|sale| {
+        numbers += sale.orders.len();
+        numbers <= PAGE_NUMBERS
+    });
+    // However many numbers the first has: an empty page would say that none follow.
+    let fits = fits.count().max(1);
+    sales.truncate(fits);
+    Ok(sales.into_iter().map(told).collect())
 }
 
 /// A sale of another kiosk's answers like one that does not exist.

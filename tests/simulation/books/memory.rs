@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use selpay_kiosk::ids::{KioskName, OrderNo, SaleId, TransactionId};
 use selpay_kiosk::merchant::ledger::{Booked, Change, Disposition, Gap, Sale, Time};
-use selpay_kiosk::merchant::store::requests::{self, Books};
+use selpay_kiosk::merchant::store::requests::{self, Books, Deadlines};
 use selpay_kiosk::merchant::store::sql::Failed;
 use selpay_kiosk::sale::SaleStatus;
 
@@ -96,6 +96,7 @@ impl MemoryBooks {
                     transaction: payment.transaction,
                     order: payment.order,
                     total: payment.total,
+                    booked_at: now,
                     disposition: *disposition,
                 };
                 self.lines.push((payment.transaction, *disposition));
@@ -181,16 +182,32 @@ impl Books for MemoryBooks {
         Ok(on_it)
     }
 
-    fn live(&self, kiosk: KioskName) -> Result<Vec<Sale>, Void> {
-        Ok(self.found(|sale| sale.kiosk == kiosk))
+    fn live(
+        &self,
+        kiosk: KioskName,
+        after: Option<SaleId>,
+        most: usize,
+    ) -> Result<Vec<Sale>, Void> {
+        let mut live = self.found(|sale| sale.kiosk == kiosk);
+        live.sort_unstable_by_key(|sale| (sale.began, sale.id));
+        if let Some(after) = after {
+            let Some(place) = self.places.get(&after) else {
+                return Ok(Vec::new());
+            };
+            let after = (self.sales[*place].began, after);
+            live.retain(|sale| (sale.began, sale.id) > after);
+        }
+        live.truncate(most);
+        Ok(live)
     }
 
-    fn overdue(&self, expired: Time, silent: Time) -> Result<Vec<Sale>, Void> {
+    fn overdue(&self, deadlines: Deadlines) -> Result<Vec<Sale>, Void> {
         Ok(self.found(|sale| match sale.status {
-            SaleStatus::Paid => sale.paid.is_some_and(|(_, at)| at.0 <= expired.0),
+            SaleStatus::Open => sale.began <= deadlines.asked,
+            SaleStatus::Paid => sale.paid.is_some_and(|(_, at)| at <= deadlines.paid),
             SaleStatus::Claimed => {
                 let is_waiting = sale.disposition == Some(Disposition::Waiting);
-                is_waiting && sale.claim.is_some_and(|(_, at)| at.0 <= silent.0)
+                is_waiting && sale.claim.is_some_and(|(_, at)| at <= deadlines.claimed)
             }
             _ => false,
         }))

@@ -1,7 +1,7 @@
 //! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
 
 /// Each entry is applied once, in order, and never edited after a release.
-pub const MIGRATIONS: [&str; 5] = [
+pub const MIGRATIONS: [&str; 6] = [
     r#"
 CREATE TABLE payments (
     transaction_id  TEXT COLLATE "C" PRIMARY KEY,
@@ -223,5 +223,18 @@ CREATE INDEX dispositions_open ON dispositions (state) WHERE state = 'refund-due
 ALTER TABLE sales ADD CHECK ((ended_at IS NULL) = (status IN ('open', 'paid', 'claimed')));
 DROP INDEX sales_live;
 CREATE INDEX sales_live ON sales (kiosk) WHERE ended_at IS NULL;
+"#,
+    // What strangers and stolen tokens must not do: open sales that are asked for over a long time, and one-time ways into the
+    // console.
+    r#"
+CREATE TABLE asked (
+    sale  TEXT COLLATE "C" PRIMARY KEY,
+    at    BIGINT NOT NULL
+);
+
+CREATE TABLE console_links (
+    digest  TEXT COLLATE "C" PRIMARY KEY,
+    until   BIGINT NOT NULL
+);
 "#,
 ];

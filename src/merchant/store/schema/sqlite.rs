@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Each entry is applied once, in order, and never edited after a release.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     r#"
 CREATE TABLE sales (
     sale        TEXT PRIMARY KEY,
@@ -223,6 +223,19 @@ WHEN (NEW.ended_at IS NULL) <> (NEW.status IN ('open', 'paid', 'claimed'))
 BEGIN SELECT RAISE(ABORT, 'a sale that ends has a time for it'); END;
 DROP INDEX sales_live;
 CREATE INDEX sales_live ON sales (kiosk) WHERE ended_at IS NULL;
+"#,
+    // What strangers and stolen tokens must not do: open sales that are asked for over a long time, and one-time ways into the
+    // console.
+    r#"
+CREATE TABLE asked (
+    sale  TEXT PRIMARY KEY,
+    at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE console_links (
+    digest  TEXT PRIMARY KEY,
+    until   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 "#,
 ];
 
