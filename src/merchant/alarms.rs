@@ -23,6 +23,8 @@ const OPEN_LONG: Duration = Duration::from_secs(10 * 60);
 const OPEN_TOO_LONG: Duration = Duration::from_secs(3900);
 /// A database that answers slower than this loses the platform's patience soon.
 const SLOW: Duration = Duration::from_secs(1);
+/// So many sales of a new shop without a payment are no chance.
+const FIRST_SALES: i64 = 10;
 /// What happens by chance less often than this is no chance.
 const CHANCE: f64 = 0.001;
 
@@ -45,8 +47,13 @@ pub struct Figures {
     pub kiosks: Vec<(KioskName, Seen)>,
     /// Sales that are still open, with whose they are and when they began.
     pub open: Vec<(String, String, Time)>,
-    /// How many notifications were refused, or of money that goes back, in the last ten minutes.
+    /// How many notifications were refused, or of money that goes back, in the last ten minutes. Not counted is what anybody
+    /// can send.
     pub refused: i64,
+    /// How many signed ones could be read in two ways.
+    pub ambiguous: i64,
+    /// Whether any payment was ever verified.
+    pub was_ever_paid: bool,
     /// When the last payment came.
     pub paid_at: Option<Time>,
     /// How many sales had the time to be paid since then.
@@ -72,6 +79,8 @@ pub enum Kind {
     ReviewOpen,
     /// Notifications were refused: bad signature, unknown number, wrong amount.
     NotificationRefused,
+    /// Signed notifications were refused because they can be read in two ways.
+    SignatureAmbiguous,
     /// No notification was verified for longer than usual.
     NoNotification,
     /// The database is slow, or does not answer.
@@ -84,13 +93,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::KioskSilent,
         Kind::KioskOutOfService,
         Kind::PaidNotDispensed,
         Kind::RefundDue,
         Kind::ReviewOpen,
         Kind::NotificationRefused,
+        Kind::SignatureAmbiguous,
         Kind::NoNotification,
         Kind::DatabaseSlow,
         Kind::BooksDoNotBalance,
@@ -106,6 +116,7 @@ impl Kind {
             Kind::RefundDue => "refund-due",
             Kind::ReviewOpen => "review-open",
             Kind::NotificationRefused => "notification-refused",
+            Kind::SignatureAmbiguous => "signature-ambiguous",
             Kind::NoNotification => "no-notification",
             Kind::DatabaseSlow => "database-slow",
             Kind::BooksDoNotBalance => "books-do-not-balance",
@@ -197,12 +208,26 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
     }
     if figures.refused > 0 {
         let text = format!(
-            "notifications in ten minutes that are not signed, not ours, or of money that goes back: {}",
+            "notifications in ten minutes that no key of ours has signed, not ours, or of money that goes back: {}",
             figures.refused
         );
         add(Kind::NotificationRefused, Vec::new(), text);
     }
-    if is_too_quiet(figures) {
+    if figures.ambiguous > 0 {
+        let text = format!(
+            "signed notifications in ten minutes that can be read in two ways, and were not believed: {} (merchant quarantine)",
+            figures.ambiguous
+        );
+        add(Kind::SignatureAmbiguous, Vec::new(), text);
+    }
+    if !figures.was_ever_paid && figures.unpaid >= FIRST_SALES {
+        let text = format!(
+            "{} numbers were registered, and no notification has ever been verified: does the platform know our notification \
+             address, and are the signing keys right?",
+            figures.unpaid
+        );
+        add(Kind::NoNotification, Vec::new(), text);
+    } else if is_too_quiet(figures) {
         let since = figures.paid_at.map_or("ever".to_owned(), |at| {
             format!("{} minutes", now.seconds_since(at) / 60)
         });

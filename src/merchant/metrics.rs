@@ -9,15 +9,17 @@ use crate::merchant::alarms::Kind;
 use crate::merchant::watch::Watched;
 
 /// What can come of a notification; the label of its counter.
-const VERDICTS: [&str; 13] = [
+const VERDICTS: [&str; 15] = [
     "paid",
     "known",
     "refund",
+    "foreign-currency",
     "review",
     "contradiction",
     "not-paid",
     "foreign",
     "unreadable",
+    "signature-ambiguous",
     "unverified",
     "malformed",
     "oversized",

@@ -77,6 +77,8 @@ impl Merchant {
                 kiosks: kiosks.collect(),
                 open: reports::open_sales(sql, now.before(RETRIES_END))?,
                 refused: glance.refused,
+                ambiguous: glance.ambiguous,
+                was_ever_paid: reports::was_ever_paid(sql)?,
                 paid_at: stream.paid_at,
                 unpaid: stream.unpaid,
                 week: (stream.sales, stream.paid),

@@ -45,6 +45,8 @@ fn well() -> Figures {
             open("over", "kiosk-9", 11_040),
         ],
         refused: 0,
+        ambiguous: 0,
+        was_ever_paid: true,
         paid_at: Some(ago(3600)),
         unpaid: 0,
         week: (1000, 900),
@@ -96,6 +98,7 @@ fn each_thing_that_goes_wrong_has_its_alarm() {
     assert_eq!(told(|shop| shop.refunds = 1), ["refund-due"]);
     assert_eq!(told(|shop| shop.reviews = 1), ["review-open"]);
     assert_eq!(told(|shop| shop.refused = 1), ["notification-refused"]);
+    assert_eq!(told(|shop| shop.ambiguous = 1), ["signature-ambiguous"]);
     assert_eq!(told(|shop| shop.unpaid = 4), ["no-notification"]);
     assert_eq!(
         told(|shop| shop.open = vec![open("A", "kiosk-9", 600)]),
@@ -156,4 +159,27 @@ fn how_long_it_may_be_quiet_depends_on_how_quiet_it_usually_is() {
     assert!(!is_told((1000, 200), 30) && is_told((1000, 200), 32));
     // A shop that has just opened.
     assert!(!is_told((0, 0), 9) && is_told((0, 0), 10));
+}
+
+#[test]
+fn a_new_shop_whose_many_sales_were_never_paid_is_told_of_however_many_there_are() {
+    let new = |sales| Figures {
+        was_ever_paid: false,
+        paid_at: None,
+        unpaid: sales,
+        week: (sales, 0),
+        ..well()
+    };
+    assert_eq!(look(&new(9)), []);
+    for sales in [10, 300, 100_000] {
+        let alarm = look(&new(sales)).remove(0);
+        assert_eq!(alarm.kind, Kind::NoNotification);
+        assert!(
+            alarm.text.starts_with(&format!(
+                "{sales} numbers were registered, and no notification has ever been verified"
+            )),
+            "{}",
+            alarm.text
+        );
+    }
 }
