@@ -544,6 +544,21 @@ fn junk_neither_pushes_out_what_may_be_a_payment_nor_holds_an_alarm_on() {
 }
 
 #[test]
+fn a_notification_to_a_wrong_address_is_counted() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let message = signed(paid(order.as_str(), "T1", "350"));
+    for (path, status) in [("/notify/", 404), ("/pay/notify", 404), ("/", 405)] {
+        let (answered, _) = post(&shop.merchant.url(path), message.as_bytes());
+        assert_eq!(answered, status, "{path}");
+    }
+    assert_eq!(shop.call("GET", "/no-such-page", &Value::Null).0, 404);
+    let line = "selpay_notifications_total{verdict=\"unknown-path\"} 3";
+    shop::eventually(line, || shows(&shop, line));
+    assert_eq!(shop.status(order), "open");
+}
+
+#[test]
 fn keys_are_changed_without_a_restart() {
     use selpay_kiosk::files;
     use selpay_kiosk::selpay::sign::{self, SignKey};

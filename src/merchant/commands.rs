@@ -41,6 +41,7 @@ pub struct ConfigFile {
 pub fn serve(file: &Path) -> Result<(), Failure> {
     let config = Config::load(file)?;
     let (listen, database) = (config.listen, config.database.to_string());
+    let notify_path = config.notify_path.clone();
     let certified = config.tls.as_ref().map(tls::Files::read).transpose()?;
     if let Some(Password::Plain(_)) = config.console_password {
         tracing::warn!(
@@ -57,6 +58,7 @@ pub fn serve(file: &Path) -> Result<(), Failure> {
         let file = file.to_owned();
         tokio::spawn(read_again(Arc::clone(&merchant), file));
         tokio::task::yield_now().await;
+        tracing::info!("the platform's notifications are taken at {notify_path}");
         println!("listening on {}", listener.local_addr()?);
         merchant.serve(listener, async { drop(ended.await) }).await
     })?)

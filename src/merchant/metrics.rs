@@ -9,7 +9,7 @@ use crate::merchant::alarms::Kind;
 use crate::merchant::watch::Watched;
 
 /// What can come of a notification; the label of its counter.
-const VERDICTS: [&str; 15] = [
+const VERDICTS: [&str; 16] = [
     "paid",
     "known",
     "refund",
@@ -22,6 +22,7 @@ const VERDICTS: [&str; 15] = [
     "signature-ambiguous",
     "unverified",
     "malformed",
+    "unknown-path",
     "oversized",
     "incomplete",
     "unavailable",

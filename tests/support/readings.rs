@@ -15,7 +15,7 @@ pub type Message = BTreeMap<String, String>;
 
 /// Up to so many places at which a text can be cut, each way is tried as it is; beyond, only those of which no field alone is
 /// refused: nothing that is left out could be believed.
-const TRIED_WHOLE: usize = 10;
+const TRIED_WHOLE: usize = 12;
 /// So many ways are tried where only the signature counts: the first that does harm is soon found.
 const MOST: usize = 20_000;
 
@@ -26,6 +26,20 @@ pub enum Verifier {
     Whole,
     /// The product without M9: any message with the same signature is believed.
     SignatureAlone,
+    /// The product with one half of M9: what decides may contain any `&` that begins no documented field.
+    DocumentedNamesAlone,
+}
+
+impl Verifier {
+    /// Whether this field alone makes a message unbelievable.
+    fn refuses(self, name: &str, value: &str) -> bool {
+        match self {
+            Verifier::Whole => reading::check_field(name, value).is_err(),
+            Verifier::SignatureAlone => false,
+            // A field that decides nothing is held to this half alone.
+            Verifier::DocumentedNamesAlone => reading::check_field("attach", value).is_err(),
+        }
+    }
 }
 
 /// What is decided by, in the words of the message.
@@ -84,12 +98,10 @@ pub fn contradiction(
     let signature = sign::signature(&message.into(), key);
     let keys = std::slice::from_ref(key);
     let starts = starts(&text);
-    let refuses_early = verifier == Verifier::Whole && starts.len() > TRIED_WHOLE;
-    let mut believed: Option<(Message, Says)> = match verifier {
-        Verifier::Whole => None,
-        // What was sent is believed as well.
-        Verifier::SignatureAlone => Some((message.clone(), Says::of(message))),
-    };
+    let refuses_early = starts.len() > TRIED_WHOLE;
+    // Where the signature alone counts, what was sent is believed as well.
+    let mut believed: Option<(Message, Says)> =
+        (verifier == Verifier::SignatureAlone).then(|| (message.clone(), Says::of(message)));
     let mut tries = 0;
     let mut judge = |fields: &[(&str, &str)]| {
         tries += 1;
@@ -107,6 +119,10 @@ pub fn contradiction(
             Verifier::SignatureAlone => {
                 sign::signer(&Fields::from(&cut), keys).is_ok() && says.is_payment()
             }
+            Verifier::DocumentedNamesAlone => {
+                let is_refused = |(name, value): &(&str, &str)| verifier.refuses(name, value);
+                sign::signer(&Fields::from(&cut), keys).is_ok() && !fields.iter().any(is_refused)
+            }
         };
         if !is_believed {
             return None;
@@ -120,8 +136,7 @@ pub fn contradiction(
             }
         }
     };
-    let refuses =
-        |name: &str, value: &str| refuses_early && reading::check_field(name, value).is_err();
+    let refuses = |name: &str, value: &str| refuses_early && verifier.refuses(name, value);
     let mut fields = Vec::new();
     each_cut(&text, &starts, &refuses, &mut fields, &mut judge).flatten()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::{NotRead, read_body};
@@ -41,6 +41,39 @@ pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Body) ->
         }
     };
     answer(StatusCode::OK, success)
+}
+
+/// What comes to a path that we do not have.
+pub(super) async fn unknown_path(
+    State(merchant): State<Arc<Merchant>>,
+    method: Method,
+    uri: Uri,
+) -> StatusCode {
+    tell_of_post(&merchant, &method, &uri);
+    StatusCode::NOT_FOUND
+}
+
+/// What comes to a path of ours, and not with its method.
+pub(super) async fn wrong_method(
+    State(merchant): State<Arc<Merchant>>,
+    method: Method,
+    uri: Uri,
+) -> StatusCode {
+    tell_of_post(&merchant, &method, &uri);
+    StatusCode::METHOD_NOT_ALLOWED
+}
+
+/// A POST may be the platform's: then it has a wrong address of ours, and nobody would ever hear of a payment.
+fn tell_of_post(merchant: &Merchant, method: &Method, uri: &Uri) {
+    if method != Method::POST {
+        return;
+    }
+    merchant.metrics.notification("unknown-path");
+    tracing::warn!(
+        "a POST to \"{}\", which takes none: the platform's notifications are taken at {}",
+        shown(uri.path(), LONGEST_REASON),
+        merchant.config.notify_path
+    );
 }
 
 fn answer(status: StatusCode, success: bool) -> Response {
