@@ -5,6 +5,7 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::postgres::Cluster;
 use crate::support::shop::{self, Program, Shop, paid, signed};
 use selpay_kiosk::files;
 use selpay_kiosk::ids::ClaimId;
@@ -182,6 +183,12 @@ fn verify_tells_fields_string_and_verdict_but_never_the_key() {
     let forged = verify(&message.replace("[350]", "[351]"));
     assert_eq!(forged.status.code(), Some(1));
     assert!(stdout(&forged).contains("NOT verified: the signature does not match any key"));
+    let mut fields = paid("N1", "T1", "350");
+    fields.insert("attach".to_owned(), "x&total_fee=99900&zz=".to_owned());
+    let ambiguous = verify(&signed(fields));
+    assert_eq!(ambiguous.status.code(), Some(1));
+    let told = "NOT verified: the field attach contains &total_fee=: the signed text can be read in two ways";
+    assert!(stdout(&ambiguous).contains(told), "{}", stdout(&ambiguous));
     let malformed = verify("<xml><a>1</a><a>1</a></xml>");
     assert_eq!(malformed.status.code(), Some(1));
     assert!(stdout(&malformed).contains("the field a occurs twice"));
@@ -242,7 +249,17 @@ fn a_key_with_what_cannot_be_seen_is_refused_by_name_wherever_it_is_read() {
 
 #[test]
 fn what_was_refused_is_listed_shown_as_it_came_and_booked_once_the_key_is_mended() {
-    let shop = Shop::open();
+    a_key_is_mended(&Shop::open());
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn what_was_refused_is_booked_on_postgres_as_well() {
+    let cluster = Cluster::start(&[]);
+    a_key_is_mended(&Shop::open_on(&cluster.url(), ""));
+}
+
+fn a_key_is_mended(shop: &Shop) {
     let none = shop.command(&["quarantine", "list"]);
     assert_eq!(stdout(&none).trim(), "no notification was refused");
     let (sale, order) = shop.sale(1);

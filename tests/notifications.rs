@@ -5,6 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::postgres::Cluster;
 use crate::support::shop::{self, Shop, paid, post, raw, signed, unsigned};
 use selpay_kiosk::ids::OrderNo;
 use serde_json::{Value, json};
@@ -437,7 +438,17 @@ fn shows(shop: &Shop, line: &str) -> Option<()> {
 
 #[test]
 fn another_currency_is_booked_as_what_it_is_and_buys_nothing() {
-    let shop = Shop::open();
+    dollars_are_paid(&Shop::open());
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn another_currency_buys_nothing_on_postgres_as_well() {
+    let cluster = Cluster::start(&[]);
+    dollars_are_paid(&Shop::open_on(&cluster.url(), ""));
+}
+
+fn dollars_are_paid(shop: &Shop) {
     let (sale, order) = shop.sale(1);
     let mut foreign = paid(order.as_str(), "T1", "350");
     foreign.insert("fee_type".to_owned(), "usd".to_owned());

@@ -98,8 +98,8 @@ pub fn check_field(name: &str, value: &str) -> Result<(), Ambiguity> {
         Err(Ambiguity { field, found })
     };
     // No element of a message has such a name; fields may be made of something else.
-    if let Some(cut) = name.chars().find(|c| matches!(c, '&' | '=')) {
-        return refuse(cut.to_string());
+    if let Some(cut) = name.bytes().find(|b| matches!(b, b'&' | b'=')) {
+        return refuse(char::from(cut).to_string());
     }
     if !value.as_bytes().contains(&b'&') {
         return Ok(());
