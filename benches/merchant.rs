@@ -92,7 +92,7 @@ fn judge_again_and_again(times: u64) {
     let body = notification(1);
     let keys = SignKey::new(SIGN_KEY).expect("a key").into();
     for _ in 0..times {
-        let (worth, _) = notify::judge(body.as_bytes(), &keys, Some(MCH_ID));
+        let (worth, _) = notify::judge(body.as_bytes(), &keys, &[MCH_ID]);
         assert_eq!(worth.word(), "payment");
     }
 }

@@ -81,6 +81,54 @@ pub fn read_secret(file: &Path) -> Result<String, Unusable> {
     Ok(secret)
 }
 
+/// A key of the platform's: a secret of printable ASCII and nothing else. What is copied together with a key cannot be seen
+/// and would make every signature wrong, so it is refused by its name.
+pub fn read_key(file: &Path) -> Result<String, Unusable> {
+    let secret = read_secret(file)?;
+    match stray_character(&secret) {
+        None => Ok(secret),
+        Some((place, stray)) => {
+            let name = name_of(stray).map_or(String::new(), |name| format!(" ({name})"));
+            let code = u32::from(stray);
+            let told = format!(
+                "character {place} of the key is U+{code:04X}{name}: the file must hold the key alone, and one line break at most"
+            );
+            Err(Unusable::new(file, told))
+        }
+    }
+}
+
+/// The first character that is no part of a key, and its place, counted from 1.
+fn stray_character(key: &str) -> Option<(usize, char)> {
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '`');
+    let last = key.chars().count();
+    let mut all = (1..).zip(key.chars());
+    all.find(|(place, c)| {
+        let is_at_an_end = *place == 1 || *place == last;
+        !c.is_ascii_graphic() || is_at_an_end && is_quote(*c)
+    })
+}
+
+/// What people call a character that they cannot see, or that an editor put there.
+fn name_of(character: char) -> Option<&'static str> {
+    Some(match character {
+        '\t' => "a tab",
+        '\n' | '\r' => "a line break",
+        ' ' => "a blank",
+        '"' | '\'' | '`' | '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' => "a quotation mark",
+        '\u{a0}' => "a no-break space",
+        '\u{ad}' => "a soft hyphen",
+        '\u{200b}'..='\u{200d}' | '\u{2060}' => "a zero-width character",
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' => "a mark of the writing direction",
+        '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
+            "a blank of another width"
+        }
+        '\u{feff}' => "a byte order mark",
+        '\u{ff01}'..='\u{ff5e}' => "a full-width character",
+        _ => return None,
+    })
+}
+
 /// Writes a secret that only its owner can read.
 pub fn write_secret(file: &Path, secret: &str) -> io::Result<()> {
     let mut options = File::options();
@@ -155,5 +203,73 @@ mod tests {
         assert!(error.contains("chmod"), "{error}");
         write_secret(&dir.path().join("empty"), "\n").expect("written");
         assert!(read_secret(&dir.path().join("empty")).is_err());
+    }
+
+    #[cfg(feature = "sim")]
+    #[test]
+    fn what_cannot_be_seen_in_a_key_is_refused_by_its_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("sign.key");
+        let read = |text: &str| {
+            write_secret(&file, text).expect("written");
+            read_key(&file).map_err(|error| error.what)
+        };
+        for key in ["9d101c97133837e13dde2d32a5054abb", "it's-~!\"#%&=x"] {
+            for end in ["", "\n", "\r\n"] {
+                assert_eq!(read(&format!("{key}{end}")).as_deref(), Ok(key));
+            }
+        }
+        for (text, told) in [
+            (
+                "\u{feff}abc",
+                "character 1 of the key is U+FEFF (a byte order mark)",
+            ),
+            (" abc", "character 1 of the key is U+0020 (a blank)"),
+            ("abc \n", "character 4 of the key is U+0020 (a blank)"),
+            ("ab c", "character 3 of the key is U+0020 (a blank)"),
+            (
+                "abc\u{a0}",
+                "character 4 of the key is U+00A0 (a no-break space)",
+            ),
+            (
+                "ab\u{200b}c",
+                "character 3 of the key is U+200B (a zero-width character)",
+            ),
+            ("abc\n\n", "character 4 of the key is U+000A (a line break)"),
+            ("\nabc", "character 1 of the key is U+000A (a line break)"),
+            (
+                "abc\r\n\r\n",
+                "character 4 of the key is U+000D (a line break)",
+            ),
+            ("abc\t", "character 4 of the key is U+0009 (a tab)"),
+            (
+                "\"abc\"",
+                "character 1 of the key is U+0022 (a quotation mark)",
+            ),
+            (
+                "abc'",
+                "character 4 of the key is U+0027 (a quotation mark)",
+            ),
+            (
+                "\u{201c}abc",
+                "character 1 of the key is U+201C (a quotation mark)",
+            ),
+            (
+                "\u{3000}abc",
+                "character 1 of the key is U+3000 (a blank of another width)",
+            ),
+            (
+                "ａbc",
+                "character 1 of the key is U+FF41 (a full-width character)",
+            ),
+            ("\u{430}bc", "character 1 of the key is U+0430:"),
+            ("a\u{7}bc", "character 2 of the key is U+0007:"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.starts_with(told), "{text:?}: {error}");
+            assert!(!error.contains("abc"), "{error} shows the key");
+        }
+        fs::write(&file, b"\xff\xfea\0b\0").expect("written");
+        assert!(read_key(&file).is_err(), "UTF-16");
     }
 }

@@ -31,6 +31,8 @@ pub enum Bug {
     KnownFieldsSigned,
     /// A signature that does not match is good enough.
     SignatureIgnored,
+    /// A signed text that can be cut into other fields is believed.
+    AmbiguousSigned,
     /// The journal's `Start` is not flushed before the pulse.
     StartNotFlushed,
     /// A damaged record of the journal is skipped.
@@ -50,7 +52,7 @@ pub enum Bug {
 #[cfg(planted)]
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 18] = [
+    pub const ALL: [Bug; 19] = [
         Bug::AnswerBeforeCommit,
         Bug::KeyedByOrderNumber,
         Bug::NoAmountCheck,
@@ -62,6 +64,7 @@ impl Bug {
         Bug::SynchronousNormal,
         Bug::KnownFieldsSigned,
         Bug::SignatureIgnored,
+        Bug::AmbiguousSigned,
         Bug::StartNotFlushed,
         Bug::DamageSkipped,
         Bug::JournalNotRead,

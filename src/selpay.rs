@@ -2,7 +2,7 @@
 //!
 //! - [`add_order`]: the one call the platform offers, and the check of the address it answers with.
 //! - [`xml`]: the strict reading of a notification's body into raw fields.
-//! - [`sign`]: the signature over those raw fields.
+//! - [`sign`]: the signature over those raw fields. [`reading`]: that what is signed can be read in one way only.
 //! - [`notification`]: what a notification says. It can only be read from fields whose signature was verified.
 //!
 //! The rules come from the platform's document (`selpay-integration.zh.md`) and, where that is silent, from PROTOCOL.md.
@@ -10,5 +10,6 @@
 
 pub mod add_order;
 pub mod notification;
+pub mod reading;
 pub mod sign;
 pub mod xml;

@@ -685,9 +685,14 @@ fn health_and_metrics_are_for_everybody() {
     let (_, order) = shop.sale(1);
     shop.notify(signed(paid(order.as_str(), "T1", "350")));
     shop.notify("forged");
+    let forged = signed(paid(order.as_str(), "T2", "350")).replace("[350]", "[351]");
+    shop.notify(forged);
     for line in [
         "selpay_notifications_total{verdict=\"paid\"} 1",
         "selpay_notifications_total{verdict=\"malformed\"} 1",
+        "selpay_notifications_total{verdict=\"unverified\"} 1",
+        "selpay_notifications_total{verdict=\"signature-ambiguous\"} 0",
+        "selpay_notifications_total{verdict=\"foreign-currency\"} 0",
         "selpay_money_fen{state=\"waiting\"} 350",
         "selpay_sales{status=\"paid\"} 1",
         "selpay_balance_holds 1",

@@ -122,7 +122,7 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     ("merchant/keys", &["selpay"]),
     ("merchant/pem", &["files"]),
-    ("merchant/notify", &["merchant::keys", "selpay"]),
+    ("merchant/notify", &["ids", "merchant::keys", "selpay"]),
     (
         "merchant/store",
         &[

@@ -5,6 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::postgres::Cluster;
 use crate::support::shop::{self, Shop, paid, post, raw, signed, unsigned};
 use selpay_kiosk::ids::OrderNo;
 use serde_json::{Value, json};
@@ -384,6 +385,191 @@ fn what_was_signed_and_yet_refused_is_kept_whatever_strangers_send() {
 }
 
 #[test]
+fn a_signed_message_that_is_cut_anew_buys_nothing_and_is_kept() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    // One fen on another number, and a payment of the sale in the text that comes back with it.
+    let mut honest = paid("a-number-of-theirs", "T1", "1");
+    honest.insert("bank_type".to_owned(), "CFT".to_owned());
+    let mut wanted = paid(order.as_str(), "T2", "350");
+    wanted.insert("bank_type".to_owned(), "CFT".to_owned());
+    let text = |fields: &shop::Fields| selpay_kiosk::selpay::sign::string_to_sign(&fields.into());
+    wanted.insert("zz".to_owned(), format!("&{}", text(&honest)));
+    let mut within = wanted.clone();
+    within.remove("zz");
+    honest.insert("attach".to_owned(), format!("x&{}&zz=", text(&within)));
+    wanted.insert("attach".to_owned(), "x".to_owned());
+    let sent = signed(honest);
+    let cut = signed(wanted);
+    let sign_of = |message: &str| message.split("<sign>").nth(1).map(str::to_owned);
+    assert_eq!(
+        sign_of(&sent).expect("signed")[..41],
+        sign_of(&cut).expect("signed")[..41],
+        "one signature is good for both"
+    );
+    for message in [&cut, &sent, &cut] {
+        assert_eq!(shop.notify(message), fail());
+    }
+    assert_eq!(shop.status(order), "open");
+    assert_eq!(shop.the_books_balance()["verified"], 0);
+    let kept = shop.books("quarantine list");
+    let kinds: Vec<_> = kept.as_array().expect("a list").iter().collect();
+    assert_eq!(kinds.len(), 2, "{kept}");
+    assert!(
+        kinds
+            .iter()
+            .all(|kept| kept["kind"] == "signature-ambiguous")
+    );
+    for line in [
+        "selpay_notifications_total{verdict=\"signature-ambiguous\"} 3",
+        "selpay_alarm{alarm=\"signature-ambiguous\"} 1",
+        "selpay_alarm{alarm=\"notification-refused\"} 0",
+    ] {
+        shop::eventually(line, || shows(&shop, line));
+    }
+}
+
+/// Whether `/metrics` has this line.
+fn shows(shop: &Shop, line: &str) -> Option<()> {
+    let (_, page) = shop.call("GET", "/metrics", &Value::Null);
+    let page = page.as_str().expect("text");
+    page.lines().any(|found| found == line).then_some(())
+}
+
+#[test]
+fn another_currency_is_booked_as_what_it_is_and_buys_nothing() {
+    dollars_are_paid(&Shop::open());
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn another_currency_buys_nothing_on_postgres_as_well() {
+    let cluster = Cluster::start(&[]);
+    dollars_are_paid(&Shop::open_on(&cluster.url(), ""));
+}
+
+fn dollars_are_paid(shop: &Shop) {
+    let (sale, order) = shop.sale(1);
+    let mut foreign = paid(order.as_str(), "T1", "350");
+    foreign.insert("fee_type".to_owned(), "usd".to_owned());
+    let message = signed(foreign);
+    for _ in 0..2 {
+        assert_eq!(shop.notify(&message), success(), "it is told once");
+    }
+    assert_eq!(shop.status(order), "open");
+    assert_eq!(shop.claim(sale, 1).0, 409);
+    assert_eq!(shop.the_books_balance()["verified"], 0, "no fen was paid");
+    let refunds = shop.books("refunds");
+    let (amount, currency) = (&refunds[0]["amount"], &refunds[0]["currency"]);
+    assert_eq!((amount, currency), (&json!(350), &json!("USD")));
+    assert_eq!(shop.refund_reasons(), ["currency"]);
+    let told = shop.command(&["refunds"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("350 USD (smallest units)"), "{told}");
+
+    // The same transaction in yuan is another story; a payment in yuan pays the sale.
+    assert_eq!(
+        shop.notify(signed(paid(order.as_str(), "T1", "350"))),
+        fail()
+    );
+    let mut yuan = paid(order.as_str(), "T2", "350");
+    yuan.insert("fee_type".to_owned(), "cny".to_owned());
+    assert_eq!(shop.notify(signed(yuan)), success());
+    assert_eq!(shop.status(order), "paid");
+    assert_eq!(shop.books("refunds")[0]["currency"], "USD");
+    let done = shop.command(&["refunds", "--done", "T1", "--json"]);
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "[]");
+    let balance = shop.the_books_balance();
+    assert_eq!(
+        (&balance["verified"], &balance["refunded"]),
+        (&json!(350), &json!(0))
+    );
+}
+
+#[test]
+fn a_lower_case_sign_type_is_taken() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let mut fields = paid(order.as_str(), "T1", "350");
+    fields.insert("sign_type".to_owned(), "md5".to_owned());
+    assert_eq!(shop.notify(signed(fields)), success());
+    assert_eq!(shop.status(order), "paid");
+}
+
+#[test]
+fn a_chains_key_is_taken_for_our_own_numbers_alone() {
+    let lines = "[[sign-keys]]\nlabel = \"chain\"\nfile = \"sign.key\"\ngroupno = \"77\"\n";
+    let shop = Shop::open_with(lines);
+    let file = shop.path("merchant.toml");
+    let config = std::fs::read_to_string(&file).expect("read");
+    let notify = |shop: &Shop, number: u128, mch_id: &str| {
+        let (_, order) = shop.sale(number);
+        let mut fields = paid(order.as_str(), &format!("T{number}"), "350");
+        fields.insert("groupno".to_owned(), "77".to_owned());
+        fields.insert("mch_id".to_owned(), mch_id.to_owned());
+        shop.notify(signed(fields))
+    };
+    assert_eq!(notify(&shop, 1, shop::MCH_ID), success());
+    assert_eq!(notify(&shop, 2, "7551000002"), fail());
+
+    let mut shop = shop;
+    let one = format!("mch-id = \"{}\"\n", shop::MCH_ID);
+    let both = format!("mch-id = [\"7551000002\", \"{}\"]\n", shop::MCH_ID);
+    std::fs::write(&file, config.replace(&one, &both)).expect("written");
+    shop.restart_merchant();
+    assert_eq!(notify(&shop, 3, "7551000002"), success());
+    assert_eq!(notify(&shop, 4, shop::MCH_ID), success());
+
+    std::fs::write(&file, config.replace(&one, "")).expect("written");
+    let refused = shop.command(&["serve"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        told.contains("merchant.toml: mch-id: name our merchant number"),
+        "{told}"
+    );
+}
+
+#[test]
+fn junk_neither_pushes_out_what_may_be_a_payment_nor_holds_an_alarm_on() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let told = paid(order.as_str(), "T1", "350");
+    let unknown_key = signed(told).replace("<sign><![CDATA[", "<sign><![CDATA[0");
+    for junk in 0..300 {
+        shop.notify(format!("<xml><junk>{junk}</junk></xml>"));
+    }
+    assert!(shows(&shop, "selpay_alarm{alarm=\"notification-refused\"} 0").is_some());
+    assert_eq!(shop.notify(&unknown_key), fail());
+    for junk in 0..600 {
+        shop.notify(format!("<xml><junk>{junk}</junk></xml>"));
+    }
+    let kept = shop.books("quarantine list");
+    let kept = kept.as_array().expect("a list");
+    let mut ours = kept.iter().filter(|kept| kept["kind"] == "unverified");
+    let ours = ours.next().expect("it is kept");
+    assert_eq!(ours["orderNo"], order.as_str());
+    assert_eq!(ours["mchId"], shop::MCH_ID);
+    let line = "selpay_alarm{alarm=\"notification-refused\"} 1";
+    shop::eventually(line, || shows(&shop, line));
+}
+
+#[test]
+fn a_notification_to_a_wrong_address_is_counted() {
+    let shop = Shop::open();
+    let (_, order) = shop.sale(1);
+    let message = signed(paid(order.as_str(), "T1", "350"));
+    for (path, status) in [("/notify/", 404), ("/pay/notify", 404), ("/", 405)] {
+        let (answered, _) = post(&shop.merchant.url(path), message.as_bytes());
+        assert_eq!(answered, status, "{path}");
+    }
+    assert_eq!(shop.call("GET", "/no-such-page", &Value::Null).0, 404);
+    let line = "selpay_notifications_total{verdict=\"unknown-path\"} 3";
+    shop::eventually(line, || shows(&shop, line));
+    assert_eq!(shop.status(order), "open");
+}
+
+#[test]
 fn keys_are_changed_without_a_restart() {
     use selpay_kiosk::files;
     use selpay_kiosk::selpay::sign::{self, SignKey};
@@ -399,17 +585,17 @@ fn keys_are_changed_without_a_restart() {
         let mut refunds = refunds.as_array().expect("a list").iter();
         refunds.any(|refund| refund["transactionId"] == transaction)
     };
-    shop.notify(signed_with("the next key", "T0"));
+    shop.notify(signed_with("the-next-key", "T0"));
     assert!(!is_booked("T0"), "nobody knows that key");
 
-    files::write_secret(&shop.path("next.key"), "the next key").expect("written");
+    files::write_secret(&shop.path("next.key"), "the-next-key").expect("written");
     let file = shop.path("merchant.toml");
     let config = std::fs::read_to_string(&file).expect("read");
     let both = config.replace("[\"sign.key\"]", "[\"sign.key\", \"next.key\"]");
     std::fs::write(&file, &both).expect("written");
     shop.merchant.signal("HUP");
     shop::eventually("the new key counts", || {
-        shop.notify(signed_with("the next key", "T1"));
+        shop.notify(signed_with("the-next-key", "T1"));
         is_booked("T1").then_some(())
     });
     shop.notify(signed(paid("nobody-knows-it", "T2", "1")));
@@ -427,6 +613,6 @@ fn keys_are_changed_without_a_restart() {
         shop.notify(signed(paid("nobody-knows-it", &name, "1")));
         (!is_booked(&name)).then_some(())
     });
-    shop.notify(signed_with("the next key", "T3"));
+    shop.notify(signed_with("the-next-key", "T3"));
     assert!(is_booked("T3"));
 }

@@ -4,8 +4,11 @@
 #![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
 use crate::support::properties;
+use crate::support::properties::readings::{Verifier, contradiction, hostile, message};
+use crate::vectors;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use selpay_kiosk::selpay::sign::SignKey;
 
 /// Texts that are almost what is expected.
 fn almost(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -152,6 +155,11 @@ proptest! {
     }
 
     #[test]
+    fn any_way_to_cut_a_signed_text(bytes in vec(any::<u8>(), 0..80)) {
+        properties::recut(&bytes);
+    }
+
+    #[test]
     fn any_answer_to_an_order(body in almost(JSON)) {
         properties::add_order(body.as_bytes());
     }
@@ -182,5 +190,65 @@ fn every_single_byte_of_a_signed_body_counts() {
         if usize::from(at) > 1200 {
             break;
         }
+    }
+}
+
+/// The bytes of the message with this number.
+fn bytes(number: u64) -> Vec<u8> {
+    // SplitMix64: the same message in each run.
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let words = std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ (word >> 31)).to_le_bytes()
+    });
+    words.take(10).flatten().collect()
+}
+
+/// Cuts the published samples and so many texts anew, each as it is and with the attack written into it.
+fn no_text_has_two_readings(texts: u64) {
+    let key = || SignKey::new("9d101c97133837e13dde2d32a5054abb").expect("a key");
+    let random = (0..texts).map(|number| (format!("{number}"), message(&bytes(number)), key()));
+    for (name, message, key) in vectors::published().into_iter().chain(random) {
+        for message in [hostile(&message), message] {
+            let found = contradiction(&message, &key, Verifier::Whole);
+            assert_eq!(found, None, "{name}: {message:?}");
+        }
+    }
+}
+
+#[test]
+fn no_signed_text_can_be_cut_into_another_message() {
+    no_text_has_two_readings(3000);
+}
+
+#[test]
+#[ignore = "needs minutes"]
+fn none_of_a_hundred_thousand_signed_texts_can_be_cut_into_another_message() {
+    no_text_has_two_readings(100_000);
+}
+
+#[test]
+fn the_signature_alone_lets_a_payment_of_one_fen_be_cut_into_another() {
+    for (name, fields, key) in vectors::published() {
+        let is_notification = fields.contains_key("pay_result");
+        let found = contradiction(&hostile(&fields), &key, Verifier::SignatureAlone);
+        assert_eq!(found.is_some(), is_notification, "{name}");
+        if let Some((sent, cut)) = found {
+            assert_eq!(sent["total_fee"], fields["total_fee"]);
+            assert_eq!(cut["total_fee"], "99900", "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_search_finds_the_fault_that_each_half_of_the_rule_is_for() {
+    let key = SignKey::new("k").expect("a key");
+    for verifier in [Verifier::SignatureAlone, Verifier::DocumentedNamesAlone] {
+        let is_found =
+            |number: &u64| contradiction(&message(&bytes(*number)), &key, verifier).is_some();
+        let found = (0..2000).filter(is_found).count();
+        assert!(found >= 10, "{verifier:?}: {found} of 2000");
     }
 }

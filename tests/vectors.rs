@@ -57,6 +57,18 @@ fn vectors() -> Vec<Vector> {
     vectors
 }
 
+/// Every published sample that is signed well: its name, its fields without `sign`, its key.
+pub fn published() -> Vec<(String, Fields, SignKey)> {
+    let valid = vectors().into_iter().filter(|vector| vector.valid);
+    let without_sign = |vector: Vector| {
+        let mut fields = vector.fields();
+        fields.remove("sign");
+        let key = vector.key();
+        (vector.name, fields, key)
+    };
+    valid.map(without_sign).collect()
+}
+
 #[test]
 fn every_published_sample_verifies_and_the_negative_does_not() {
     for vector in vectors() {

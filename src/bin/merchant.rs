@@ -1,12 +1,12 @@
 //! `merchant`: the merchant's server, and its books on the command line.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
 use selpay_kiosk::merchant::commands::{
-    self, Backup, Books, Console, Kiosk, Reconcile, Refunds, Restored, Reviews, Verify,
+    self, Backup, Books, ConfigFile, Console, Kiosk, Quarantine, Reconcile, Refunds, Restored,
+    Reviews, Verify,
 };
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
@@ -37,6 +37,9 @@ enum Command {
     Console(Console),
     /// Hold the platform's bill against the books; exit status 1 if somebody's are wrong
     Reconcile(Reconcile),
+    /// List, show and judge again the notifications that were refused
+    #[command(subcommand)]
+    Quarantine(Quarantine),
     /// Copy the books into a new file while the server runs (SQLite)
     Backup(Backup),
     /// Note that the books were put back from a copy: what they cannot know goes to review
@@ -47,18 +50,12 @@ enum Command {
     Verify(Verify),
 }
 
-#[derive(clap::Args)]
-struct ConfigFile {
-    /// merchant.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-}
-
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
         arguments.log.init()?;
         let (text, good) = match arguments.command {
             Command::Serve(file) => return commands::serve(&file.config),
+            Command::Quarantine(command) => return commands::quarantine(&command),
             Command::Refunds(arguments) => (commands::refunds(&arguments)?, true),
             Command::Reviews(arguments) => (commands::reviews(&arguments)?, true),
             Command::Balance(books) => commands::balance(&books)?,

@@ -54,12 +54,15 @@ pub struct Figures {
     pub kiosks: Vec<(KioskName, Seen)>,
     /// Sales that are still open, with whose they are and when they began.
     pub open: Vec<(String, String, Time)>,
-    /// How many notifications were refused, or of money that goes back, in the last ten minutes.
+    /// How many notifications were refused, or of money that goes back, in the last ten minutes. Not counted is what anybody
+    /// can send.
     pub refused: i64,
     /// How many sales have begun, if no notification was ever verified.
     pub never_notified: i64,
     /// How many calls had a token that no kiosk has, in the last ten minutes.
     pub wrong_tokens: u64,
+    /// How many signed ones could be read in two ways.
+    pub ambiguous: i64,
     /// When the last payment came.
     pub paid_at: Option<Time>,
     /// How many sales had the time to be paid since then.
@@ -85,6 +88,8 @@ pub enum Kind {
     ReviewOpen,
     /// Notifications were refused: bad signature, unknown number, wrong amount.
     NotificationRefused,
+    /// Signed notifications were refused because they can be read in two ways.
+    SignatureAmbiguous,
     /// No notification was verified for longer than usual.
     NoNotification,
     /// Numbers are registered, and no notification was ever verified.
@@ -101,13 +106,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::KioskSilent,
         Kind::KioskOutOfService,
         Kind::PaidNotDispensed,
         Kind::RefundDue,
         Kind::ReviewOpen,
         Kind::NotificationRefused,
+        Kind::SignatureAmbiguous,
         Kind::NoNotification,
         Kind::NeverNotified,
         Kind::DatabaseSlow,
@@ -125,6 +131,7 @@ impl Kind {
             Kind::RefundDue => "refund-due",
             Kind::ReviewOpen => "review-open",
             Kind::NotificationRefused => "notification-refused",
+            Kind::SignatureAmbiguous => "signature-ambiguous",
             Kind::NoNotification => "no-notification",
             Kind::NeverNotified => "never-notified",
             Kind::DatabaseSlow => "database-slow",
@@ -207,10 +214,17 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
     }
     if figures.refused > 0 {
         let text = format!(
-            "notifications in ten minutes that are not signed, not ours, or of money that goes back: {}",
+            "notifications in ten minutes that no key of ours has signed, not ours, or of money that goes back: {}",
             figures.refused
         );
         add(Kind::NotificationRefused, Vec::new(), text);
+    }
+    if figures.ambiguous > 0 {
+        let text = format!(
+            "signed notifications in ten minutes that can be read in two ways, and were not believed: {} (merchant quarantine)",
+            figures.ambiguous
+        );
+        add(Kind::SignatureAmbiguous, Vec::new(), text);
     }
     if figures.never_notified >= NEVER_NOTIFIED {
         let text = format!(
@@ -240,7 +254,6 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
         let sales = stale.iter().map(|(sale, ..)| sale.clone()).collect();
         add(Kind::RetryWindow, sales, text);
     }
-    alarms.extend(about_money(figures));
     if figures.wrong_tokens >= TOKENS_TRIED {
         let text = format!(
             "calls in ten minutes with a token that no kiosk has: {}; was one revoked, or does somebody try?",
@@ -248,6 +261,7 @@ pub fn look(figures: &Figures) -> Vec<Alarm> {
         );
         add(Kind::WrongTokens, Vec::new(), text);
     }
+    alarms.extend(about_money(figures));
     alarms
 }
 

@@ -1,5 +1,6 @@
 //! `merchant` on the command line: the server, and the books beside a running one.
 
+mod quarantine;
 mod reconcile;
 
 use std::fmt::Write;
@@ -28,12 +29,22 @@ use crate::random;
 use crate::selpay::sign::{self, SignKey};
 use crate::selpay::xml;
 
+pub use quarantine::{Quarantine, quarantine};
 pub use reconcile::{Reconcile, reconcile};
+
+/// Whose server, or books.
+#[derive(Debug, clap::Args)]
+pub struct ConfigFile {
+    /// merchant.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
 
 /// `merchant serve`: until SIGINT or SIGTERM. Prints where it listens once it is ready.
 pub fn serve(file: &Path) -> Result<(), Failure> {
     let config = Config::load(file)?;
     let (listen, database) = (config.listen, config.database.to_string());
+    let notify_path = config.notify_path.clone();
     let certified = config.tls.as_ref().map(tls::Files::read).transpose()?;
     if let Some(Password::Plain(_)) = config.console_password {
         tracing::warn!(
@@ -50,6 +61,7 @@ pub fn serve(file: &Path) -> Result<(), Failure> {
         let file = file.to_owned();
         tokio::spawn(read_again(Arc::clone(&merchant), file));
         tokio::task::yield_now().await;
+        tracing::info!("the platform's notifications are taken at {notify_path}");
         println!("listening on {}", listener.local_addr()?);
         merchant.serve(listener, async { drop(ended.await) }).await
     })?)
@@ -168,7 +180,7 @@ fn settle(config: &Path, transactions: &[TransactionId], finding: Finding) -> Re
     if transactions.is_empty() {
         return Ok(());
     }
-    let database = Config::load(config)?.database;
+    let database = Config::load_database(config)?;
     let mut books = books_to_write(config)?;
     for transaction in transactions {
         let settled = books.change(now(), |books| {
@@ -328,7 +340,7 @@ pub struct Backup {
 
 /// `merchant backup`: a copy of the books as they stand, while the server runs.
 pub fn backup(Backup { file, config }: &Backup) -> Result<String, Failure> {
-    let database = Config::load(config)?.database;
+    let database = Config::load_database(config)?;
     let Address::Sqlite(from) = &database else {
         let told = "PostgreSQL has its own backups: pg_dump, or pg_basebackup with an archive";
         return Err(Unusable::new(config, told).into());
@@ -453,7 +465,7 @@ pub fn verify(arguments: &Verify) -> Result<(String, bool), Failure> {
     } = arguments;
     let mut keys = Vec::new();
     for file in key_files {
-        keys.extend(SignKey::new(&files::read_secret(file)?));
+        keys.extend(SignKey::new(&files::read_key(file)?));
     }
     let bytes = std::fs::read(body).map_err(|error| Unusable::new(body, error.to_string()))?;
     let fields = match xml::read(&bytes) {
@@ -483,15 +495,15 @@ pub fn verify(arguments: &Verify) -> Result<(String, bool), Failure> {
         fields.get("sign").unwrap_or("nothing")
     );
     let verdict = sign::verify(&fields, &keys);
-    match verdict {
-        Ok(key) => text.push_str(&format!("verified with {}", key_files[key].display())),
+    match &verdict {
+        Ok(key) => text.push_str(&format!("verified with {}", key_files[*key].display())),
         Err(error) => text.push_str(&format!("NOT verified: {error}")),
     }
     Ok((text, verdict.is_ok()))
 }
 
 fn books(config: &Path) -> Result<Beside, Failure> {
-    let database = Config::load(config)?.database;
+    let database = Config::load_database(config)?;
     if let Address::Sqlite(file) = &database {
         if !file.exists() {
             let told = "there are no books yet; merchant serve begins them";
@@ -504,7 +516,7 @@ fn books(config: &Path) -> Result<Beside, Failure> {
 /// The same to write in them. Only books that are there already: a wrong path must not begin new ones.
 fn books_to_write(config: &Path) -> Result<Beside, Failure> {
     drop(books(config)?);
-    let database = Config::load(config)?.database;
+    let database = Config::load_database(config)?;
     Ok(Beside::to_write(&database).with_context(|| database.to_string())?)
 }
 
@@ -520,7 +532,7 @@ fn list(entries: &[reports::Entry], json: bool, nothing: &str) -> Result<String,
         "transaction", "order number", "amount"
     );
     for entry in entries {
-        let amount = yuan(entry.amount);
+        let amount = amount(entry);
         let _ = write!(
             text,
             "\n{:<32}  {:<32}  {amount:>12}  {}",
@@ -528,6 +540,19 @@ fn list(entries: &[reports::Entry], json: bool, nothing: &str) -> Result<String,
         );
     }
     Ok(text)
+}
+
+/// What was paid, for people: yuan, or what it was instead.
+pub fn amount(entry: &reports::Entry) -> String {
+    match &entry.currency {
+        None => yuan(entry.amount),
+        Some(currency) => foreign(entry.amount, currency),
+    }
+}
+
+/// So many of the smallest units of another currency: nobody here knows how many of them are one.
+pub fn foreign(amount: i64, currency: &str) -> String {
+    format!("{amount} {currency} (smallest units)")
 }
 
 /// Fen as yuan, for people. Totals of the books may be more than one sale's maximum.

@@ -28,8 +28,8 @@ pub struct Config {
     pub database: Address,
     /// Any of them may sign.
     pub sign_keys: Keys,
-    /// Our merchant number at the platform, if it is to be checked.
-    pub mch_id: Option<String>,
+    /// Our merchant numbers at the platform; none if they are not to be checked.
+    pub mch_ids: Vec<String>,
     /// Where notifications come in.
     pub notify_path: String,
     /// How long a paid sale waits for its claim.
@@ -106,7 +106,7 @@ struct Raw {
     sign_key_files: Vec<PathBuf>,
     #[serde(default)]
     sign_keys: Vec<RawKey>,
-    mch_id: Option<String>,
+    mch_id: Option<OneOrMore>,
     #[serde(default = "default_notify_path")]
     notify_path: String,
     #[serde(default = "default_claim_seconds")]
@@ -123,6 +123,17 @@ struct Raw {
     console_hash_memory: usize,
     #[serde(default)]
     kiosk_limits: KioskLimits,
+}
+
+/// A text, or a list of them.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "write a text, like \"7551000001\", or a list of texts"
+)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -187,30 +198,32 @@ impl Config {
         Config::parse(file, &files::read_text(file)?)
     }
 
+    /// Reads where the books are, and no secret: for what is done beside a server, and judges no notification.
+    pub fn load_database(file: &Path) -> Result<Address, Unusable> {
+        let raw: Raw = files::parse_toml(file, &files::read_text(file)?)?;
+        read_database(file, &raw.database)
+    }
+
     /// Checks a text as if it were that file's.
     pub fn parse(file: &Path, text: &str) -> Result<Config, Unusable> {
         let raw: Raw = files::parse_toml(file, text)?;
         let wrong = |field: &str, fix: &str| Unusable::field(file, field, fix);
-        let database = match raw.database.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => {
-                Address::Sqlite(files::beside(file, Path::new(path)))
+        let database = read_database(file, &raw.database)?;
+        let mch_ids = match raw.mch_id {
+            None => Vec::new(),
+            Some(OneOrMore::One(number)) => vec![number],
+            Some(OneOrMore::More(numbers)) if numbers.is_empty() => {
+                return Err(wrong("mch-id", "name one merchant number at least"));
             }
-            Some(("postgres" | "postgresql", _)) => {
-                let url = raw.database.clone();
-                Server::read(&url).map_err(|error| wrong("database", &error.to_string()))?;
-                Address::Postgres(url)
-            }
-            _ => {
-                return Err(wrong(
-                    "database",
-                    "write sqlite:FILE, like sqlite:merchant.db, or postgres://USER:PASSWORD@HOST/DATABASE",
-                ));
-            }
+            Some(OneOrMore::More(numbers)) => numbers,
         };
+        if mch_ids.iter().any(String::is_empty) {
+            return Err(wrong("mch-id", "a merchant number must not be empty"));
+        }
         let mut sign_keys = Keys::default();
         let mut add = |label: &str, scope, key: &Path| {
             let path = files::beside(file, key);
-            let key = SignKey::new(&files::read_secret(&path)?);
+            let key = SignKey::new(&files::read_key(&path)?);
             let key = key.ok_or_else(|| Unusable::new(&path, "holds no key"))?;
             sign_keys.add(label, scope, key);
             Ok::<_, Unusable>(())
@@ -228,6 +241,17 @@ impl Config {
                 }
                 (group, agent) => group.map(Scope::Group).or(agent.map(Scope::Agent)),
             };
+            if let Some(Scope::Group(whose) | Scope::Agent(whose)) = &scope {
+                if whose.is_empty() {
+                    let told = "groupno and sign-agentno must not be empty; leave them out";
+                    return Err(wrong("sign-keys", told));
+                }
+                // It signs for every merchant of the chain's or the agent's.
+                if mch_ids.is_empty() {
+                    let told = "name our merchant number, or a list of them: a chain's or an agent's key (sign-keys) signs other merchants' payments as well";
+                    return Err(wrong("mch-id", told));
+                }
+            }
             add(&key.label, scope, &key.file)?;
         }
         if sign_keys.count() == 0 {
@@ -331,7 +355,7 @@ impl Config {
             listen: raw.listen,
             database,
             sign_keys,
-            mch_id: raw.mch_id,
+            mch_ids,
             notify_path: raw.notify_path,
             claim_time: Duration::from_secs(raw.claim_seconds),
             console_password,
@@ -343,6 +367,23 @@ impl Config {
             console_hash_memory,
             kiosk_limits: limits,
         })
+    }
+}
+
+fn read_database(file: &Path, text: &str) -> Result<Address, Unusable> {
+    match text.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => {
+            Ok(Address::Sqlite(files::beside(file, Path::new(path))))
+        }
+        Some(("postgres" | "postgresql", _)) => {
+            Server::read(text).map_err(|error| Unusable::field(file, "database", error))?;
+            Ok(Address::Postgres(text.to_owned()))
+        }
+        _ => Err(Unusable::field(
+            file,
+            "database",
+            "write sqlite:FILE, like sqlite:merchant.db, or postgres://USER:PASSWORD@HOST/DATABASE",
+        )),
     }
 }
 
@@ -562,16 +603,69 @@ mod tests {
 
     #[test]
     fn keys_have_names_and_may_belong_to_a_chain_or_an_agent() {
+        let good = format!("{GOOD}mch-id = \"7551000001\"\n");
         let keys = "[[sign-keys]]\nlabel = \"chain\"\nfile = \"sign.key\"\ngroupno = \"77\"\n";
-        let config = load(&format!("{GOOD}{keys}")).expect("good");
+        let config = load(&format!("{good}{keys}")).expect("good");
         let labels: Vec<_> = config.sign_keys.labels().collect();
         assert_eq!(labels, ["sign.key", "chain"]);
-        let both = format!("{GOOD}{keys}sign-agentno = \"88\"\n");
-        let error = load(&both).map(drop).expect_err("both");
+        for (wrong, told) in [
+            (
+                format!("{good}{keys}sign-agentno = \"88\"\n"),
+                "/merchant.toml: sign-keys: a key is a chain's",
+            ),
+            (
+                format!("{good}{}", keys.replace("77", "")),
+                "/merchant.toml: sign-keys: groupno and sign-agentno must not be empty",
+            ),
+            (
+                format!("{GOOD}{keys}"),
+                "/merchant.toml: mch-id: name our merchant number",
+            ),
+            (
+                format!("{GOOD}{}", keys.replace("groupno", "sign-agentno")),
+                "/merchant.toml: mch-id: name our merchant number",
+            ),
+        ] {
+            let error = load(&wrong).map(drop).expect_err(told);
+            assert!(error.starts_with(told), "{error}");
+        }
+        let unscoped = keys.replace("groupno = \"77\"\n", "");
         assert!(
-            error.starts_with("/merchant.toml: sign-keys: a key is a chain's"),
-            "{error}"
+            load(&format!("{GOOD}{unscoped}")).is_ok(),
+            "our own key signs for us alone"
         );
+    }
+
+    #[test]
+    fn a_merchant_may_have_several_numbers() {
+        let numbers = |text: &str| load(&format!("{GOOD}{text}\n")).map(|config| config.mch_ids);
+        assert_eq!(numbers(""), Ok(vec![]));
+        assert_eq!(numbers("mch-id = \"1\""), Ok(vec!["1".to_owned()]));
+        assert_eq!(
+            numbers("mch-id = [\"1\", \"2\"]"),
+            Ok(vec!["1".to_owned(), "2".to_owned()])
+        );
+        for (wrong, told) in [
+            ("mch-id = []", "/merchant.toml: mch-id: name one"),
+            (
+                "mch-id = [\"\"]",
+                "/merchant.toml: mch-id: a merchant number",
+            ),
+            ("mch-id = 1", "/merchant.toml: line 4: write a text, like"),
+        ] {
+            let error = numbers(wrong).expect_err(wrong);
+            assert!(error.starts_with(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn where_the_books_are_is_read_without_a_secret() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("merchant.toml");
+        fs::write(&file, GOOD).expect("written");
+        let address = Config::load_database(&file).expect("no key is read");
+        assert_eq!(address, Address::Sqlite(dir.path().join("merchant.db")));
+        assert!(Config::load(&file).is_err(), "the server needs its key");
     }
 
     #[test]

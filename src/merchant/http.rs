@@ -56,6 +56,8 @@ pub fn router(merchant: Arc<Merchant>) -> Router {
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .merge(console::routes())
+        .fallback(platform::unknown_path)
+        .method_not_allowed_fallback(platform::wrong_method)
         .with_state(merchant)
 }
 

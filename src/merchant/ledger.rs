@@ -128,10 +128,12 @@ pub struct Booked {
     pub transaction: TransactionId,
     /// The number that was paid.
     pub order: OrderNo,
-    /// What was paid, in fen.
+    /// What was paid, in fen; in another currency its smallest unit.
     pub total: u64,
     /// When it was booked.
     pub booked_at: Time,
+    /// That currency, if it was no yuan that was paid.
+    pub fee_type: Option<String>,
     /// What has become of it.
     pub disposition: Disposition,
 }
@@ -275,7 +277,9 @@ pub fn pay(
     (gaps, now): (&[Gap], Time),
 ) -> Decision<Verdict> {
     if let Some(known) = known {
-        let same = known.order == payment.order && known.total == payment.total;
+        let same = known.order == payment.order
+            && known.total == payment.total
+            && known.fee_type == payment.fee_type;
         return Decision::nothing(if same {
             Verdict::Known
         } else {
@@ -290,6 +294,10 @@ pub fn pay(
         changes: vec![booked(Disposition::RefundDue(reason))],
         answer: Verdict::Refund(reason),
     };
+    // Whatever it is for: goods have their price in yuan.
+    if payment.fee_type.is_some() {
+        return refund(Reason::Currency);
+    }
     // Its sale, or that it was paid and dispensed, may have been in the books that are lost.
     let is_open = sale.is_none_or(|sale| sale.status == SaleStatus::Open);
     if is_open && gaps.iter().any(|gap| gap.covers(payment, sale, now)) {

@@ -10,17 +10,20 @@ use crate::merchant::limits::Excess;
 use crate::merchant::watch::Watched;
 
 /// What can come of a notification; the label of its counter.
-const VERDICTS: [&str; 13] = [
+const VERDICTS: [&str; 16] = [
     "paid",
     "known",
     "refund",
+    "foreign-currency",
     "review",
     "contradiction",
     "not-paid",
     "foreign",
     "unreadable",
+    "signature-ambiguous",
     "unverified",
     "malformed",
+    "unknown-path",
     "oversized",
     "incomplete",
     "unavailable",

@@ -13,6 +13,7 @@ pub mod kiosks;
 pub mod leases;
 pub mod logins;
 pub mod postgres;
+pub mod quarantine;
 pub mod reports;
 pub mod requests;
 mod schema;
@@ -24,6 +25,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::api;
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
@@ -102,8 +105,9 @@ impl fmt::Debug for Address {
     }
 }
 
-/// So many unbelieved bodies are kept.
-const QUARANTINE_SLOTS: i64 = 256;
+/// So many that read like notifications, and are signed by nobody we know, are written down at once. More are dropped: the
+/// platform sends its own again.
+const UNVERIFIED_AT_ONCE: usize = 8;
 /// So many failed attempts are kept.
 const ATTEMPTS_KEPT: i64 = 10_000;
 
@@ -112,6 +116,7 @@ const ATTEMPTS_KEPT: i64 = 10_000;
 pub struct Store {
     database: Database,
     claim_time: Duration,
+    unverified: Semaphore,
 }
 
 #[derive(Debug)]
@@ -130,6 +135,7 @@ impl Store {
         Ok(Store {
             database,
             claim_time,
+            unverified: Semaphore::new(UNVERIFIED_AT_ONCE),
         })
     }
 
@@ -277,37 +283,40 @@ impl Store {
         self.write(move |sql| kiosks::note(sql, &seen)).await
     }
 
-    /// Notes a verified notification of something that is no payment.
+    /// See [`note_attempt`].
     pub async fn note_attempt(&self, now: Time, attempt: Attempt) -> Result<(), Unavailable> {
+        self.write(move |sql| note_attempt(sql, now, &attempt))
+            .await
+    }
+
+    /// Keeps a body that is signed and yet refused with this verdict. See [`quarantine::keep_refused`].
+    pub async fn refuse(
+        &self,
+        now: Time,
+        (kind, reason): (&'static str, String),
+        signature: String,
+        body: Vec<u8>,
+    ) -> Result<(), Unavailable> {
         self.write(move |sql| {
-            let order = attempt.order.as_ref().map(|order| order.to_string());
-            let note = [(&order).into(), attempt.what.as_str().into(), now.0.into()];
-            sql.execute(
-                "INSERT INTO attempts (order_no, what, at) VALUES (?1, ?2, ?3)",
-                &note,
-            )?;
-            let old = "DELETE FROM attempts WHERE line <= (SELECT max(line) FROM attempts) - ?1";
-            sql.execute(old, &[ATTEMPTS_KEPT.into()])?;
-            Ok(())
+            quarantine::keep_refused(sql, now, (kind, &reason), &signature, &body)
         })
         .await
     }
 
-    /// Keeps a body that is signed and yet refused, however often it comes.
-    pub async fn refuse(
+    /// Keeps a body that reads like a notification of a payment, and is signed by nobody we know. See
+    /// [`quarantine::keep_unverified`].
+    pub async fn keep_unverified(
         &self,
         now: Time,
         reason: String,
+        order_no: String,
         body: Vec<u8>,
     ) -> Result<(), Unavailable> {
-        self.write(move |sql| {
-            let keep =
-                "INSERT INTO refused (body, reason, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-            let body = body.as_slice();
-            sql.execute(keep, &[body.into(), (&reason).into(), now.0.into()])?;
-            Ok(())
-        })
-        .await
+        let Ok(_permit) = self.unverified.try_acquire() else {
+            return Ok(());
+        };
+        self.write(move |sql| quarantine::keep_unverified(sql, now, &reason, &order_no, &body))
+            .await
     }
 
     /// Whether the books can be read and written.
@@ -319,22 +328,9 @@ impl Store {
         self.write(|_| Ok(())).await
     }
 
-    /// Keeps a body that is not believed, for people to look at. Nobody waits for it.
+    /// Keeps a body that is no notification, for people to look at. Nobody waits for it. See [`quarantine::keep_junk`].
     pub fn quarantine(&self, now: Time, reason: String, body: Vec<u8>) {
-        let keep = move |sql: &dyn Sql| {
-            let statement = "INSERT INTO quarantine (slot, reason, body, at)
-                VALUES ((SELECT coalesce((SELECT (slot + 1) % ?1 FROM quarantine ORDER BY at DESC, slot DESC LIMIT 1), 0)),
-                    ?2, ?3, ?4)
-                ON CONFLICT (slot) DO UPDATE SET reason = excluded.reason, body = excluded.body, at = excluded.at";
-            let body = body.as_slice();
-            let kept = [
-                QUARANTINE_SLOTS.into(),
-                (&reason).into(),
-                body.into(),
-                now.0.into(),
-            ];
-            sql.execute(statement, &kept).map(drop)
-        };
+        let keep = move |sql: &dyn Sql| quarantine::keep_junk(sql, now, &reason, &body);
         match &self.database {
             Database::Sqlite(database) => database.write_if_idle(keep),
             Database::Postgres(database) => database.write_if_idle(keep),
@@ -453,6 +449,19 @@ impl Store {
         self.read_for(Asker::Kiosk, move |sql| question(&SqlBooks { sql, now }))
             .await
     }
+}
+
+/// Notes a verified notification of something that is no payment.
+pub fn note_attempt(sql: &dyn Sql, now: Time, attempt: &Attempt) -> Result<(), Failed> {
+    let order = attempt.order.as_ref().map(|order| order.to_string());
+    let note = [(&order).into(), attempt.what.as_str().into(), now.0.into()];
+    sql.execute(
+        "INSERT INTO attempts (order_no, what, at) VALUES (?1, ?2, ?3)",
+        &note,
+    )?;
+    let old = "DELETE FROM attempts WHERE line <= (SELECT max(line) FROM attempts) - ?1";
+    sql.execute(old, &[ATTEMPTS_KEPT.into()])?;
+    Ok(())
 }
 
 /// The books beside a running server, for one command.

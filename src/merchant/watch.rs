@@ -96,6 +96,7 @@ impl Merchant {
                 refused: glance.refused,
                 never_notified: cases::never_notified(sql, now.before(NOTIFIED_WITHIN))?,
                 wrong_tokens,
+                ambiguous: glance.ambiguous,
                 paid_at: stream.paid_at,
                 unpaid: stream.unpaid,
                 week: (stream.sales, stream.paid),

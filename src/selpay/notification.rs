@@ -1,8 +1,7 @@
 //! What a notification says, after its signature was verified.
 //!
 //! Verified is a type: a [`Notification`] can only be read from a [`Verified`], and a `Verified` only comes out of
-//! [`verify`]. Fields that decide something are held to their documented alphabet, because the signed string
-//! `a=1&b=2` is not escaped and could otherwise be split in two ways.
+//! [`verify`]. Fields that decide something are held to their documented alphabet.
 
 use crate::ids::{OrderNo, TransactionId};
 use crate::selpay::sign::{self, SignKey, Unverified};
@@ -37,8 +36,11 @@ pub struct Payment {
     pub transaction: TransactionId,
     /// The order number that was paid.
     pub order: OrderNo,
-    /// `total_fee` in fen, whatever it is. `cash_fee` may be less where the customer had a coupon.
+    /// `total_fee` in fen, whatever it is. `cash_fee` may be less where the customer had a coupon. In another currency its
+    /// smallest unit.
     pub total: u64,
+    /// `fee_type` in capitals, where that is not `CNY`: then it is no yuan that was paid.
+    pub fee_type: Option<String>,
     /// `trade_type`: WeChat or Alipay, for people.
     pub trade_type: Option<String>,
     /// `time_end`, at +08:00, `yyyyMMddHHmmss`. Recorded, never used to decide.
@@ -98,9 +100,24 @@ impl Verified<'_> {
                 .ok()
                 .filter(|_| digits)
                 .ok_or(Unreadable::Alphabet("total_fee"))?,
+            fee_type: self.foreign_currency()?,
             trade_type: self.text("trade_type").map(str::to_owned),
             time_end: self.text("time_end").map(str::to_owned),
         }))
+    }
+
+    /// The currency, if it is not the documented default.
+    fn foreign_currency(&self) -> Result<Option<String>, Unreadable> {
+        match self.text("fee_type").map(str::to_ascii_uppercase) {
+            None => Ok(None),
+            Some(currency) if currency == "CNY" => Ok(None),
+            Some(currency)
+                if currency.len() <= 8 && currency.bytes().all(|b| b.is_ascii_graphic()) =>
+            {
+                Ok(Some(currency))
+            }
+            Some(_) => Err(Unreadable::Alphabet("fee_type")),
+        }
     }
 
     fn attempt(&self) -> Attempt {
@@ -159,6 +176,14 @@ mod tests {
         sign_with(&key, &mut fields);
         let verified = verify(Fields::from(&fields), &[key]).expect("signed with that key");
         verified.read()
+    }
+
+    /// Whether a paid notification with this field is signed, and has one reading.
+    fn is_verified(name: &str, value: &str) -> bool {
+        let key = SignKey::new("k").expect("not empty");
+        let mut fields = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        sign_with(&key, &mut fields);
+        verify(Fields::from(&fields), &[key]).is_ok()
     }
 
     fn sign_with(key: &SignKey, fields: &mut BTreeMap<String, String>) {
@@ -242,20 +267,41 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_could_hide_another_is_refused() {
+    fn a_field_that_hides_another_is_not_verified() {
+        assert!(!is_verified("out_trade_no", "N1&total_fee=1"));
+        assert!(!is_verified("transaction_id", "T1&x=1"));
+        assert!(!is_verified("attach", "x&total_fee=1"));
         assert_eq!(
-            read(&[("out_trade_no", "N1&total_fee=1")]),
+            read(&[("out_trade_no", "N1/N2")]),
             Err(Unreadable::Alphabet("out_trade_no"))
         );
-        assert_eq!(
-            read(&[("transaction_id", "T1&x=1")]),
-            Err(Unreadable::Alphabet("transaction_id"))
-        );
-        // The customer's own words may hold anything; they decide nothing.
-        let Ok(Notification::Paid(payment)) = read(&[("attach", "x&total_fee=1")]) else {
+        // The customer's own words may hold anything else; they decide nothing.
+        let Ok(Notification::Paid(payment)) = read(&[("attach", "x&y=1 total_fee=1")]) else {
             panic!("paid")
         };
         assert_eq!(payment.total, 350);
+    }
+
+    #[test]
+    fn yuan_are_the_default_in_any_case_and_every_other_currency_is_named() {
+        let currency = |value: &str| match read(&[("fee_type", value)]) {
+            Ok(Notification::Paid(payment)) => Ok(payment.fee_type),
+            Ok(other) => panic!("{other:?} is not paid"),
+            Err(error) => Err(error),
+        };
+        for value in ["", "CNY", "cny", "Cny"] {
+            assert_eq!(currency(value), Ok(None), "{value}");
+        }
+        for (value, told) in [("USD", "USD"), ("hkd", "HKD"), ("X", "X")] {
+            assert_eq!(currency(value), Ok(Some(told.to_owned())));
+        }
+        for value in ["CNY ", "人民币", "NOCURRENCY", "\u{a0}CNY"] {
+            assert_eq!(
+                currency(value),
+                Err(Unreadable::Alphabet("fee_type")),
+                "{value}"
+            );
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
 use crate::planted::{self, Bug};
+use crate::selpay::reading::{self, Ambiguity};
 use crate::selpay::xml::Fields;
 
 /// A key shared with the platform.
@@ -29,17 +30,20 @@ impl fmt::Debug for SignKey {
 }
 
 /// Why a message is not verified.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unverified {
     /// There is no `sign`, or it is empty.
     #[error("the message is not signed")]
     Unsigned,
-    /// A `sign_type` other than `MD5`.
+    /// A `sign_type` other than `MD5`, in any case.
     #[error("the sign_type is not MD5")]
     SignType,
     /// None of the keys gives this signature.
     #[error("the signature does not match any key")]
     Mismatch,
+    /// One of the keys gives this signature, and gives it to another message as well.
+    #[error(transparent)]
+    Ambiguous(#[from] Ambiguity),
 }
 
 /// What is signed, without the key: `a=1&b=2`.
@@ -70,16 +74,26 @@ pub fn signature(fields: &Fields<'_>, key: &SignKey) -> String {
     format!("{:032X}", u128::from_be_bytes(digest.finalize().into()))
 }
 
-/// Checks the message's signature; the index of the key that made it.
+/// Checks the message's signature, and that what is signed has one reading (M9); the index of the key that made it.
+pub fn verify(fields: &Fields<'_>, keys: &[SignKey]) -> Result<usize, Unverified> {
+    let key = signer(fields, keys)?;
+    if !planted::has(Bug::AmbiguousSigned) {
+        reading::check(fields)?;
+    }
+    Ok(key)
+}
+
+/// Checks the signature alone: the index of the key that made it. Other fields may have the same one.
 ///
 /// Compares in constant time and takes either case of hex, as both are seen.
-pub fn verify(fields: &Fields<'_>, keys: &[SignKey]) -> Result<usize, Unverified> {
+pub fn signer(fields: &Fields<'_>, keys: &[SignKey]) -> Result<usize, Unverified> {
     let sign = match fields.get("sign") {
         None | Some("") => return Err(Unverified::Unsigned),
         Some(sign) => sign.to_ascii_uppercase(),
     };
     // Absent or empty means the documented default, MD5.
-    if !matches!(fields.get("sign_type"), None | Some("" | "MD5")) {
+    let sign_type = fields.get("sign_type").unwrap_or_default();
+    if !sign_type.is_empty() && !sign_type.eq_ignore_ascii_case("MD5") {
         return Err(Unverified::SignType);
     }
     keys.iter()
@@ -187,10 +201,15 @@ mod tests {
         assert_eq!(verify(&message, &[key("k")]), Err(Unverified::Unsigned));
         message.insert("sign".to_owned(), String::new());
         assert_eq!(verify(&message, &[key("k")]), Err(Unverified::Unsigned));
-        for sign_type in ["HMAC-SHA256", "RSA", "md5"] {
+        for sign_type in ["HMAC-SHA256", "RSA", "MD5 ", "ＭＤ５"] {
             message.insert("sign_type".to_owned(), sign_type.to_owned());
             message.insert("sign".to_owned(), signature(&message, &key("k")));
             assert_eq!(verify(&message, &[key("k")]), Err(Unverified::SignType));
+        }
+        for sign_type in ["MD5", "md5", "Md5", ""] {
+            message.insert("sign_type".to_owned(), sign_type.to_owned());
+            message.insert("sign".to_owned(), signature(&message, &key("k")));
+            assert_eq!(verify(&message, &[key("k")]), Ok(0), "{sign_type}");
         }
         message.remove("sign_type");
         message.insert("sign".to_owned(), signature(&message, &key("k")));
@@ -199,6 +218,32 @@ mod tests {
             Ok(0),
             "an absent sign_type means MD5"
         );
+    }
+
+    #[test]
+    fn a_text_that_can_be_cut_into_another_message_is_signed_and_yet_not_verified() {
+        let mut sent = message(&[("attach", "x&total_fee=99900&zz="), ("total_fee", "1")]);
+        let sign = signature(&sent, &key("k"));
+        let mut cut = message(&[
+            ("attach", "x"),
+            ("total_fee", "99900"),
+            ("zz", "&total_fee=1"),
+        ]);
+        for message in [&mut sent, &mut cut] {
+            message.insert("sign".to_owned(), sign.clone());
+            let fields = Fields::from(&*message);
+            assert_eq!(signer(&fields, &[key("k")]), Ok(0), "the same signature");
+            let verified = super::verify(&fields, &[key("k")]);
+            let Err(Unverified::Ambiguous(refused)) = verified else {
+                panic!("{message:?} is believed")
+            };
+            assert_eq!(refused.found, "&total_fee=");
+            assert_eq!(
+                super::verify(&fields, &[key("another")]),
+                Err(Unverified::Mismatch),
+                "whoever has no key is told nothing else"
+            );
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn breaks(bug: Bug) -> &'static str {
         | Bug::LatePaymentForgotten
         | Bug::KnownFieldsSigned => "M8: ",
         Bug::NoAmountCheck => "M6: ",
-        Bug::SignatureIgnored => "M7: ",
+        Bug::SignatureIgnored | Bug::AmbiguousSigned => "M7: ",
         Bug::ClaimWithoutCompare | Bug::DamageSkipped | Bug::PulseAgain => "G2: ",
         Bug::ClaimDeadlineIgnored => "G3: ",
         Bug::CloseOutsideTransaction | Bug::PollTrusted => "G5: ",

@@ -30,6 +30,7 @@ fn payment(transaction: u8, order: u8, paid: u8) -> Payment {
         transaction: TransactionId::new(&format!("T{transaction}")).expect("a name"),
         order: OrderNo::from_random(order.into()),
         total: total(paid).get().into(),
+        fee_type: (transaction == 5).then(|| "USD".to_owned()),
         trade_type: (transaction % 2 == 0).then(|| "pay.alipay.jspay".to_owned()),
         time_end: None,
     }

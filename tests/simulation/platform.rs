@@ -1,6 +1,7 @@
 //! The platform: it holds orders, takes payments, and tells the merchant again and again until it hears `success`. Beside
 //! it, those who would like to be the platform.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use selpay_kiosk::ids::{OrderNo, TransactionId};
@@ -9,6 +10,8 @@ use selpay_kiosk::money::Fen;
 use selpay_kiosk::paysim;
 use selpay_kiosk::paysim::schedule::UnixMs;
 use selpay_kiosk::selpay::notification::{Attempt, Payment};
+use selpay_kiosk::selpay::sign::{self, SignKey};
+use selpay_kiosk::selpay::xml;
 
 use crate::books::{Question, Reply};
 use crate::story::{Fate, Message};
@@ -163,13 +166,14 @@ impl World {
             at: self.now,
         };
         let signed = notification.bytes("a guess");
-        let body = match self.dice.within(0, 2) {
+        let body = match self.dice.within(0, 3) {
             0 => signed,
             1 => {
                 let text = String::from_utf8_lossy(&signed);
                 let unsigned = text.replace("sign>", "sing>");
                 unsigned.into_bytes()
             }
+            2 => notification.cut_anew().into_bytes(),
             // A true message about another order, with this one's number in it.
             _ => match self.told.first() {
                 Some(told) => {
@@ -221,7 +225,7 @@ impl World {
     /// What this is worth to the merchant. Where messages do not go over the wire, what nobody has touched says what was sent.
     fn reads(&self, arrival: &Arrival) -> (Worth, Arc<[u8]>) {
         let judged = |body: Arc<[u8]>| {
-            let (worth, _) = judge(&body, &self.keys_of_merchant, Some(MERCHANT_ID));
+            let (worth, _) = judge(&body, &self.keys_of_merchant, &[MERCHANT_ID]);
             (worth, body)
         };
         match arrival {
@@ -268,6 +272,31 @@ impl Notification {
         self.payment().notification(key, false)
     }
 
+    /// Somebody pays one fen on a number of their own, and has the platform sign what they like in `attach`. Cut in another
+    /// way, the same signed text says this, and an unknown field swallows what is true.
+    fn cut_anew(&self) -> String {
+        let text = self.text(KEY);
+        let sent = xml::read(text.as_bytes()).expect("a message");
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let mut wanted: BTreeMap<String, String> = sent.iter().map(owned).collect();
+        wanted.retain(|name, _| name.as_str() > "attach" && name != "sign");
+        let mut honest = wanted.clone();
+        honest.insert("out_trade_no".to_owned(), "a-number-of-theirs".to_owned());
+        honest.insert("total_fee".to_owned(), "1".to_owned());
+        let text_of = |fields: &BTreeMap<String, String>| sign::string_to_sign(&fields.into());
+        let swallowed = format!("&{}", text_of(&honest));
+        honest.insert("attach".to_owned(), format!("x&{}&zz=", text_of(&wanted)));
+        let key = SignKey::new(KEY).expect("a key");
+        let signature = sign::signature(&(&honest).into(), &key);
+        wanted.insert("attach".to_owned(), "x".to_owned());
+        wanted.insert("zz".to_owned(), swallowed);
+        wanted.insert("sign".to_owned(), signature);
+        let elements = wanted
+            .iter()
+            .map(|(name, value)| format!("<{name}><![CDATA[{value}]]></{name}>"));
+        format!("<xml>{}</xml>", elements.collect::<String>())
+    }
+
     fn bytes(&self, key: &str) -> Vec<u8> {
         self.text(key).into_bytes()
     }
@@ -290,6 +319,7 @@ impl Notification {
             transaction: TransactionId::new(&payment.transaction_id()).expect("a name"),
             order,
             total,
+            fee_type: None,
             trade_type: Some(payment.trade_type.to_owned()),
             time_end: Some(payment.time_end()),
         })

@@ -1,5 +1,8 @@
 //! What must hold for any bytes at all. `tests/properties.rs` tries some at each run, `fuzz/` for as long as one likes.
 
+#[path = "readings.rs"]
+pub mod readings;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -23,8 +26,13 @@ use selpay_kiosk::selpay::add_order::{self, Request, ScanRules};
 use selpay_kiosk::selpay::sign::{self, SignKey};
 use selpay_kiosk::selpay::xml;
 
+use readings::Verifier;
+
 const SIGNED: &[u8] = include_bytes!("../vectors/sp_notify_native_plain.xml");
 const KEY: &str = "9d101c97133837e13dde2d32a5054abb";
+
+/// Whoever it is for.
+const ANY: &[&str] = &[];
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| SignKey::new(KEY).expect("a key").into());
 
@@ -52,7 +60,7 @@ pub fn xml(body: &[u8]) {
 
 /// Nothing that we have not signed is believed.
 pub fn notification(body: &[u8]) {
-    let (worth, _) = judge(body, &KEYS, None);
+    let (worth, _) = judge(body, &KEYS, ANY);
     let is_believed = worth.is_verified();
     let is_the_known_one = || xml::read(body) == xml::read(SIGNED);
     assert!(!is_believed || is_the_known_one(), "believed: {worth:?}");
@@ -67,11 +75,11 @@ pub fn mutated(change: &[u8]) {
     let end = (at + usize::from(*cut)).min(SIGNED.len());
     let mut body = SIGNED.to_vec();
     body.splice(at..end, new.iter().copied());
-    let (worth, _) = judge(&body, &KEYS, None);
+    let (worth, _) = judge(&body, &KEYS, ANY);
     if worth.is_verified() {
         assert_eq!(
             worth,
-            judge(SIGNED, &KEYS, None).0,
+            judge(SIGNED, &KEYS, ANY).0,
             "a changed body is believed"
         );
     }
@@ -91,10 +99,19 @@ pub fn sign(text: &str) {
     let again = sign::signature(&(&signed).into(), key);
     signed.insert("sign".to_owned(), again.to_ascii_lowercase());
     assert_eq!(
-        sign::verify(&(&signed).into(), std::slice::from_ref(key)),
+        sign::signer(&(&signed).into(), std::slice::from_ref(key)),
         Ok(0),
         "either case of hex"
     );
+}
+
+/// Whatever the platform is made to sign: no two ways to cut the signed text into fields are both believed and say another
+/// merchant, number, amount, transaction or outcome (M9).
+pub fn recut(bytes: &[u8]) {
+    let key = SignKey::new(KEY).expect("a key");
+    let message = readings::message(bytes);
+    let found = readings::contradiction(&message, &key, Verifier::Whole);
+    assert_eq!(found, None, "of {message:?}");
 }
 
 /// Whatever the platform answers, a code is drawn only for our order, at a listed host, with our key.

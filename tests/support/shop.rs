@@ -51,13 +51,18 @@ impl Program {
         Program::try_serve(command).expect("it says where it listens")
     }
 
+    /// The same with its log in this file.
+    pub fn serve_with_log(command: &mut Command, log: fs::File) -> Program {
+        Program::start(command.stderr(log)).expect("it says where it listens")
+    }
+
     /// The same, if it does not end before.
     pub fn try_serve(command: &mut Command) -> Option<Program> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("started");
+        Program::start(command.stderr(Stdio::null()))
+    }
+
+    fn start(command: &mut Command) -> Option<Program> {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped"))
             .read_line(&mut line)
@@ -234,7 +239,8 @@ impl Shop {
 
     /// `merchant refunds --json`, and the like.
     pub fn books(&self, list: &str) -> Value {
-        let output = self.command(&[list, "--json"]);
+        let words: Vec<&str> = list.split(' ').chain(["--json"]).collect();
+        let output = self.command(&words);
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 

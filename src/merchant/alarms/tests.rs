@@ -48,6 +48,7 @@ fn well() -> Figures {
         refused: 0,
         never_notified: 4,
         wrong_tokens: 29,
+        ambiguous: 0,
         paid_at: Some(ago(3600)),
         unpaid: 0,
         week: (1000, 900),
@@ -100,6 +101,7 @@ fn each_thing_that_goes_wrong_has_its_alarm() {
     assert_eq!(told(|shop| shop.reviews.count = 1), ["review-open"]);
     assert_eq!(told(|shop| shop.refused = 1), ["notification-refused"]);
     assert_eq!(told(|shop| shop.wrong_tokens = 30), ["wrong-tokens"]);
+    assert_eq!(told(|shop| shop.ambiguous = 1), ["signature-ambiguous"]);
     assert_eq!(told(|shop| shop.unpaid = 4), ["no-notification"]);
     assert_eq!(told(|shop| shop.never_notified = 5), ["never-notified"]);
     assert_eq!(

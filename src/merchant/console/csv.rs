@@ -1,6 +1,6 @@
 //! Lists as CSV files: for spreadsheets, and for whoever keeps the books elsewhere.
 
-use crate::merchant::commands::yuan;
+use crate::merchant::commands::{amount, yuan};
 use crate::merchant::console::machines::Kiosk;
 use crate::merchant::console::moment;
 use crate::merchant::ledger::Time;
@@ -16,7 +16,7 @@ pub fn entries(entries: &[Entry]) -> Vec<u8> {
             moment(Time(entry.since)),
             entry.transaction_id.clone(),
             entry.order_no.clone(),
-            yuan(entry.amount),
+            amount(entry),
             entry.reason.clone(),
             entry.state.to_owned(),
         ]
@@ -150,6 +150,7 @@ mod tests {
             order_no: "-1,\"x\"\n".to_owned(),
             sale: None,
             amount: 350,
+            currency: None,
             reason: "late".to_owned(),
             state: "due",
             since: 1_795_363_200_000,

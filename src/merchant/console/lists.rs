@@ -25,11 +25,13 @@ pub const IN_FILE: Part = Part {
     skip: 0,
     most: 100_000,
 };
-const PROBLEMS: [&str; 5] = [
+const PROBLEMS: [&str; 7] = [
     "unverified",
     "refused",
+    "signature-ambiguous",
     "amount",
     "unknown-order",
+    "currency",
     "not-paid",
 ];
 
@@ -335,6 +337,10 @@ fn kind(language: Language, kind: &str) -> String {
     let (zh, en) = match kind {
         "unverified" => ("签名不符，未采信", "not signed by the platform"),
         "refused" => ("非本商户或缺字段", "signed, but not for us or incomplete"),
+        "signature-ambiguous" => (
+            "签名可作两种解读，未采信",
+            "signed, but can be read in two ways",
+        ),
         "not-paid" => ("支付未成功", "a payment failed"),
         other => return page::reason(language, other),
     };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::visitor::{Language, Visitor};
 use super::{moment, time_of_day};
-use crate::merchant::commands::yuan;
+use crate::merchant::commands::{foreign, yuan};
 use crate::merchant::ledger::Time;
 use crate::merchant::store::reports::{Entry, Line};
 
@@ -69,7 +69,7 @@ pub fn payment(visitor: &Visitor, entry: Option<&Entry>) -> String {
         )
     };
     let body = format!(
-        r#"<main class="login"><h1>{title} ¥{amount}</h1>
+        r#"<main class="login"><h1>{title} {amount}</h1>
 <dl><dt>{why}</dt><dd>{reason}</dd><dt>{order}</dt><dd class="number">{order_no}</dd><dt>{name}</dt><dd class="number">{transaction}</dd></dl>
 <form method="post" action="/payments/{transaction}"><input type="hidden" name="token" value="{form_token}">
 <p>{question}</p><label for="note">{note}</label><input id="note" name="note" maxlength="500" autocomplete="off">{buttons}</form><p>{story}{back}</p></main>"#,
@@ -79,7 +79,7 @@ pub fn payment(visitor: &Visitor, entry: Option<&Entry>) -> String {
             escape(sale),
             language.say("订单经过", "The sale's story")
         )),
-        amount = yuan(entry.amount),
+        amount = money(entry.amount, entry.currency.as_deref()),
         why = language.say("原因", "Reason"),
         reason = reason(language, &entry.reason),
         order = language.say("订单号", "Order number"),
@@ -174,8 +174,8 @@ pub(super) fn entries(language: Language, id: &str, entries: &[Entry], nothing: 
     for entry in entries {
         let _ = write!(
             rows,
-            r#"<tr><td class="money">¥{}</td><td>{}</td><td><a href="/payments/{transaction}">{settle}</a></td><td class="number">{}</td><td class="number">{transaction}</td></tr>"#,
-            yuan(entry.amount),
+            r#"<tr><td class="money">{}</td><td>{}</td><td><a href="/payments/{transaction}">{settle}</a></td><td class="number">{}</td><td class="number">{transaction}</td></tr>"#,
+            money(entry.amount, entry.currency.as_deref()),
             reason(language, &entry.reason),
             escape(&entry.order_no),
             transaction = escape(&entry.transaction_id),
@@ -264,9 +264,18 @@ pub(super) fn reason(language: Language, reason: &str) -> String {
         "gap" => ("恢复备份后缺失", "missing since a restore"),
         "decided" => ("核实后退款", "refund decided"),
         "bill-only" => ("仅账单有记录", "only on the bill"),
+        "currency" => ("非人民币付款", "not paid in yuan"),
         _ => return escape(reason),
     };
     language.say(zh, en).to_owned()
+}
+
+/// What was paid: in fen, or in the smallest unit of another currency.
+pub(super) fn money(amount: i64, currency: Option<&str>) -> String {
+    match currency {
+        None => format!("¥{}", yuan(amount)),
+        Some(currency) => escape(&foreign(amount, currency)),
+    }
 }
 
 /// Makes text safe inside elements and quoted attributes.
@@ -296,6 +305,7 @@ mod tests {
             order_no: "\"'&".to_owned(),
             sale: None,
             amount: 350,
+            currency: None,
             reason: "<b>".to_owned(),
             state: "due",
             since: 0,
@@ -307,5 +317,6 @@ mod tests {
         );
         assert!(table.contains("&lt;script&gt;") && table.contains("&quot;&#39;&amp;"));
         assert!(table.contains("¥3.50"));
+        assert_eq!(money(350, Some("<i>")), "350 &lt;i&gt; (smallest units)");
     }
 }

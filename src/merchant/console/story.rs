@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::page::{escape, reason, shell, standing};
+use super::page::{escape, money, reason, shell, standing};
 use super::visitor::Language;
 use super::{day, time_of_day};
 use crate::merchant::commands::yuan;
@@ -65,11 +65,12 @@ fn told(language: Language, event: &Event) -> String {
             transaction,
             order_no,
             amount,
+            currency,
         } => {
             let (paid, on) = (language.say("收到付款", "Paid"), language.say("订单", "on"));
             format!(
-                "{paid} ¥{} {on} {} · {}",
-                yuan(*amount),
+                "{paid} {} {on} {} · {}",
+                money(*amount, currency.as_deref()),
                 number(order_no),
                 number(transaction)
             )

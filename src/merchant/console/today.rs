@@ -226,6 +226,10 @@ fn alarms(language: Language, standing: &[Alarm]) -> String {
                 "收到不可信或金额不符的通知，见“异常”",
                 "Notifications were refused: see Problems",
             ),
+            Kind::SignatureAmbiguous => (
+                "收到签名可作两种解读的通知，未采信，见“异常”",
+                "Signed notifications can be read in two ways and were not believed: see Problems",
+            ),
             Kind::NoNotification => (
                 "很久没有收到付款通知：平台能访问我们的通知地址吗？",
                 "No payment was heard of for long: does the platform reach our notification address?",

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::{NotRead, read_body};
 use crate::merchant::ledger::{Reason, Verdict};
-use crate::merchant::notify::{self, Worth};
+use crate::merchant::notify::{self, Particulars, Worth, shown};
 use crate::merchant::{Merchant, now};
 use crate::selpay::notification::Payment;
 use crate::selpay::xml::MAX_BODY;
@@ -43,6 +43,39 @@ pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Body) ->
     answer(StatusCode::OK, success)
 }
 
+/// What comes to a path that we do not have.
+pub(super) async fn unknown_path(
+    State(merchant): State<Arc<Merchant>>,
+    method: Method,
+    uri: Uri,
+) -> StatusCode {
+    tell_of_post(&merchant, &method, &uri);
+    StatusCode::NOT_FOUND
+}
+
+/// What comes to a path of ours, and not with its method.
+pub(super) async fn wrong_method(
+    State(merchant): State<Arc<Merchant>>,
+    method: Method,
+    uri: Uri,
+) -> StatusCode {
+    tell_of_post(&merchant, &method, &uri);
+    StatusCode::METHOD_NOT_ALLOWED
+}
+
+/// A POST may be the platform's: then it has a wrong address of ours, and nobody would ever hear of a payment.
+fn tell_of_post(merchant: &Merchant, method: &Method, uri: &Uri) {
+    if method != Method::POST {
+        return;
+    }
+    merchant.metrics.notification("unknown-path");
+    tracing::warn!(
+        "a POST to \"{}\", which takes none: the platform's notifications are taken at {}",
+        shown(uri.path(), LONGEST_REASON),
+        merchant.config.notify_path
+    );
+}
+
 fn answer(status: StatusCode, success: bool) -> Response {
     (
         status,
@@ -52,10 +85,13 @@ fn answer(status: StatusCode, success: bool) -> Response {
         .into_response()
 }
 
+/// A reason is no longer in a line of the log, in characters: strangers write a part of it.
+const LONGEST_REASON: usize = 200;
+
 /// Whether the platform is told `success`.
 async fn receive(merchant: Arc<Merchant>, body: Bytes) -> bool {
     let keys = merchant.sign_keys();
-    let (worth, key) = notify::judge(&body, &keys, merchant.config.mch_id.as_deref());
+    let (worth, key) = notify::judge(&body, &keys, &merchant.config.mch_ids);
     if let Some(key) = key {
         merchant.metrics.signed_with(key);
     }
@@ -63,7 +99,7 @@ async fn receive(merchant: Arc<Merchant>, body: Bytes) -> bool {
     match worth {
         Worth::Payment(payment) => book(&merchant, payment, body).await,
         Worth::Attempt(attempt) => {
-            tracing::info!("not paid: {}", attempt.what);
+            tracing::info!("not paid: {}", shown(&attempt.what, LONGEST_REASON));
             merchant.metrics.notification(word);
             merchant
                 .store
@@ -72,25 +108,65 @@ async fn receive(merchant: Arc<Merchant>, body: Bytes) -> bool {
                 .inspect_err(|error| tracing::error!("{error}"))
                 .is_ok()
         }
+        Worth::Ambiguous(why) => {
+            tracing::error!(
+                "ALARM {word}: {}; the message is kept and was not believed",
+                told(&why, &body)
+            );
+            refuse(&merchant, (word, why), body).await
+        }
         Worth::Foreign(why) | Worth::Unreadable(why) => {
-            tracing::error!("ALARM a signed notification was refused: {why}");
-            merchant.metrics.notification(word);
-            if let Err(error) = merchant.store.refuse(now(), why, body.to_vec()).await {
-                tracing::error!("{error}");
-            }
-            false
+            tracing::error!(
+                "ALARM a signed notification was refused: {}",
+                told(&why, &body)
+            );
+            refuse(&merchant, (word, why), body).await
         }
         Worth::Unverified(why) | Worth::Malformed(why) => {
-            tracing::warn!("a notification was refused: {why}");
+            tracing::warn!("a notification was refused: {}", told(&why, &body));
             merchant.metrics.notification(word);
-            merchant.store.quarantine(now(), why, body.to_vec());
+            match Particulars::of(&body).filter(|says| says.is_payment) {
+                Some(says) => {
+                    let order = says.order_no;
+                    let kept = merchant
+                        .store
+                        .keep_unverified(now(), why, order, body.to_vec());
+                    if let Err(error) = kept.await {
+                        tracing::error!("{error}");
+                    }
+                }
+                None => merchant.store.quarantine(now(), why, body.to_vec()),
+            }
             false
         }
     }
 }
 
+/// Why a body was refused, and what it says of itself.
+fn told(why: &str, body: &[u8]) -> String {
+    let why = shown(why, LONGEST_REASON);
+    match Particulars::of(body) {
+        Some(says) => format!("{why}; {says}"),
+        None => why,
+    }
+}
+
+/// Keeps what one of our keys has signed, and is refused all the same.
+async fn refuse(merchant: &Merchant, verdict: (&'static str, String), body: Bytes) -> bool {
+    merchant.metrics.notification(verdict.0);
+    let signature = Particulars::of(&body).unwrap_or_default().sign;
+    let kept = merchant
+        .store
+        .refuse(now(), verdict, signature, body.to_vec());
+    if let Err(error) = kept.await {
+        tracing::error!("{error}");
+    }
+    false
+}
+
 async fn book(merchant: &Merchant, payment: Payment, body: Bytes) -> bool {
     let (transaction, order, total) = (payment.transaction, payment.order, payment.total);
+    let currency = payment.fee_type.clone();
     let verdict = match merchant.store.pay(now(), payment, body.to_vec()).await {
         Ok(verdict) => verdict,
         Err(error) => {
@@ -99,7 +175,10 @@ async fn book(merchant: &Merchant, payment: Payment, body: Bytes) -> bool {
             return false;
         }
     };
-    let told = format!("payment {transaction} of {total} fen on order {order}");
+    let unit = currency.map_or("fen".to_owned(), |currency| {
+        format!("smallest units of {}", shown(&currency, 8))
+    });
+    let told = format!("payment {transaction} of {total} {unit} on order {order}");
     let word = match verdict {
         Verdict::Pays(sale) => {
             tracing::info!("{told} pays sale {sale}");
@@ -110,6 +189,10 @@ async fn book(merchant: &Merchant, payment: Payment, body: Bytes) -> bool {
         Verdict::Refund(reason @ (Reason::Amount | Reason::UnknownOrder)) => {
             tracing::error!("ALARM {told} goes back: {}", reason.as_str());
             "refund"
+        }
+        Verdict::Refund(Reason::Currency) => {
+            tracing::error!("ALARM {told} is not in yuan: it buys nothing and goes back");
+            "foreign-currency"
         }
         Verdict::Refund(reason) => {
             tracing::warn!("{told} goes back: {}", reason.as_str());

@@ -34,6 +34,8 @@ pub enum Reason {
     Decided,
     /// Only the platform's bill tells of it: its notification never came.
     BillOnly,
+    /// It was not paid in yuan. What it is in fen nobody knows, so it is in no sum of them.
+    Currency,
 }
 
 /// Why a person must look.
@@ -92,7 +94,7 @@ impl Doubt {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Late,
         Reason::Duplicate,
         Reason::Amount,
@@ -101,6 +103,7 @@ impl Reason {
         Reason::NotDispensed,
         Reason::Decided,
         Reason::BillOnly,
+        Reason::Currency,
     ];
 
     /// The word in the books and in answers.
@@ -114,6 +117,7 @@ impl Reason {
             Reason::NotDispensed => "not-dispensed",
             Reason::Decided => "decided",
             Reason::BillOnly => "bill-only",
+            Reason::Currency => "currency",
         }
     }
 }

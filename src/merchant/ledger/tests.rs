@@ -54,6 +54,7 @@ fn payment(name: &str, total: u64) -> Payment {
         transaction: transaction(name),
         order: number(2),
         total,
+        fee_type: None,
         trade_type: None,
         time_end: None,
     }
@@ -95,6 +96,7 @@ fn booked(payment: &Payment, disposition: Disposition) -> Booked {
         order: payment.order,
         total: payment.total,
         booked_at: PAID_AT,
+        fee_type: payment.fee_type.clone(),
         disposition,
     }
 }
@@ -598,6 +600,45 @@ fn what_a_person_decided_stands_against_a_late_report() {
 }
 
 #[test]
+fn another_currency_buys_nothing_and_goes_back_whatever_it_is_for() {
+    let foreign = Payment {
+        fee_type: Some("USD".to_owned()),
+        ..payment("T1", 350)
+    };
+    let goes_back = Disposition::RefundDue(Reason::Currency);
+    let sales = SaleStatus::ALL.map(|status| Some(sale(status)));
+    for sale in sales.iter().chain([&None]) {
+        for gaps in [&[][..], &[GAP]] {
+            let made = made_at(seconds_later(-60), foreign.clone());
+            let decided = super::pay(&made, None, sale.as_ref(), (gaps, PAID_AT));
+            let booked = Change::NewPayment {
+                payment: made,
+                disposition: goes_back,
+            };
+            assert_eq!(decided.changes, [booked], "{sale:?}");
+            assert_eq!(decided.answer, Verdict::Refund(Reason::Currency));
+            assert!(decided.answer.is_success(), "it is told once");
+        }
+    }
+    let known = booked(&foreign, goes_back);
+    let again = pay(&foreign, Some(&known), Some(&sale(SaleStatus::Open)));
+    assert_eq!((again.changes, again.answer), (vec![], Verdict::Known));
+    let in_yuan = pay(&payment("T1", 350), Some(&known), None);
+    assert_eq!(in_yuan.answer, Verdict::Contradiction);
+    // It came before its number was known: that makes no yuan of it.
+    let (id, total) = (SaleId::from_random(1), fen(350));
+    let registered = register(
+        kiosk("kiosk-1"),
+        number(2),
+        (id, total),
+        None,
+        None,
+        &[known],
+    );
+    assert_eq!(registered.changes.len(), 2, "a sale and its number");
+}
+
+#[test]
 fn every_disposition_has_its_own_words() {
     let others = [
         Disposition::Waiting,
@@ -628,6 +669,7 @@ fn a_person_settles_reviews_and_refunds_once_and_nothing_else() {
             order: number(1),
             total: 350,
             booked_at: PAID_AT,
+            fee_type: None,
             disposition,
         };
         settle(&booked, finding)
@@ -643,6 +685,7 @@ fn a_person_settles_reviews_and_refunds_once_and_nothing_else() {
         ),
         (RefundDue(Reason::Late), Finding::MoneySent, Refunded),
         (RefundDue(Reason::Decided), Finding::MoneySent, Refunded),
+        (RefundDue(Reason::Currency), Finding::MoneySent, Refunded),
     ] {
         let settled = answers(from, finding);
         assert_eq!(

@@ -65,6 +65,7 @@ impl Entry {
             transaction: self.transaction,
             order: self.order,
             total: self.total,
+            fee_type: None,
             trade_type: None,
             time_end: Some(self.time_end.clone()),
         }

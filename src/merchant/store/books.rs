@@ -64,6 +64,22 @@ impl SqlBooks<'_> {
             } => {
                 let total = i64::try_from(payment.total)
                     .map_err(|error| Failed::Nonsense(error.to_string()))?;
+                // What was paid in another currency is no fen, and in no sum of them.
+                let total = match &payment.fee_type {
+                    None => total,
+                    Some(currency) => {
+                        let foreign = [
+                            payment.transaction.as_str().into(),
+                            currency.into(),
+                            total.into(),
+                        ];
+                        run(
+                            "INSERT INTO foreign_payments (transaction_id, fee_type, total) VALUES (?1, ?2, ?3)",
+                            &foreign,
+                        )?;
+                        0
+                    }
+                };
                 let booked = run(
                     "INSERT INTO payments (transaction_id, order_no, total, trade_type, time_end, received_at, body)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -109,6 +125,22 @@ impl SqlBooks<'_> {
         }
     }
 
+    fn booked(&self, row: &Row) -> Result<Booked, Failed> {
+        const FOREIGN: &str =
+            "SELECT fee_type, total FROM foreign_payments WHERE transaction_id = ?1";
+        let mut booked = read_booked(row)?;
+        if booked.total == 0 {
+            let foreign = self
+                .sql
+                .rows(FOREIGN, &[booked.transaction.as_str().into()])?;
+            if let Some(row) = foreign.first() {
+                booked.fee_type = Some(row.text(0)?.to_owned());
+                booked.total = read_amount(row.int(1)?)?;
+            }
+        }
+        Ok(booked)
+    }
+
     fn dispose(&self, transaction: TransactionId, to: Disposition) -> Result<u64, Failed> {
         let (state, reason) = to.words();
         self.sql.execute(
@@ -142,13 +174,13 @@ impl Books for SqlBooks<'_> {
     fn payment(&self, transaction: TransactionId) -> Result<Option<Booked>, Failed> {
         let statement = format!("{BOOKED} transaction_id = ?1");
         let rows = self.sql.rows(&statement, &[transaction.as_str().into()])?;
-        rows.first().map(read_booked).transpose()
+        rows.first().map(|row| self.booked(row)).transpose()
     }
 
     fn payments_of(&self, order: OrderNo) -> Result<Vec<Booked>, Failed> {
         let statement = format!("{BOOKED} order_no = ?1 ORDER BY received_at, transaction_id");
         let rows = self.sql.rows(&statement, &[order.as_str().into()])?;
-        rows.iter().map(read_booked).collect()
+        rows.iter().map(|row| self.booked(row)).collect()
     }
 
     fn live(
@@ -258,14 +290,19 @@ fn read_total(total: i64) -> Result<Fen, Failed> {
     fen.ok_or_else(|| Failed::Nonsense(format!("a sale of {total} fen")))
 }
 
+fn read_amount(total: i64) -> Result<u64, Failed> {
+    u64::try_from(total).map_err(|_| Failed::Nonsense(format!("a payment of {total}")))
+}
+
 fn read_booked(row: &Row) -> Result<Booked, Failed> {
     let total = row.int(2)?;
     let nonsense = || Failed::Nonsense(format!("a payment of {total} fen that is nowhere"));
     Ok(Booked {
         transaction: row.name(0, TransactionId::new)?,
         order: row.name(1, OrderNo::new)?,
-        total: total.try_into().map_err(|_| nonsense())?,
+        total: read_amount(total)?,
         booked_at: Time(row.int(4)?),
+        fee_type: None,
         disposition: read_disposition(row.some_text(3)?.ok_or_else(nonsense)?)?,
     })
 }
@@ -286,7 +323,7 @@ mod tests {
 
     use super::*;
     use crate::api;
-    use crate::merchant::ledger::Finding;
+    use crate::merchant::ledger::{Finding, Verdict};
     use crate::merchant::store::{asked, reports, requests, schema};
     use crate::sale::Outcome;
     use crate::selpay::notification::Payment;
@@ -351,8 +388,14 @@ mod tests {
             transaction,
             order: order(1),
             total: 350,
+            fee_type: None,
             trade_type: None,
             time_end: None,
+        };
+        let foreign = Payment {
+            transaction: TransactionId::new("2").expect("a name"),
+            fee_type: Some("USD".to_owned()),
+            ..payment.clone()
         };
         let wanted = |number| api::Register {
             sale: sale(number),
@@ -364,6 +407,8 @@ mod tests {
             let _ = requests::register(books, kiosk, order(2), &wanted(2))?;
             let _ = requests::close(books, kiosk, sale(2), HOUR)?;
             requests::pay(books, &payment, b"")?;
+            requests::pay(books, &foreign, b"")?;
+            assert_eq!(requests::pay(books, &foreign, b"")?, Verdict::Known);
             requests::bill(books, &payment, b"")?;
             requests::order(books, kiosk, order(1))?;
             let _ = requests::claim(books, kiosk, sale(1), claim, HOUR)?;

@@ -8,6 +8,7 @@ use crate::ids::TransactionId;
 use crate::merchant::ledger::{Time, UNASKED};
 use crate::merchant::reconcile::Ours;
 use crate::merchant::store::books::LIVE;
+use crate::merchant::store::quarantine::AMBIGUOUS;
 use crate::merchant::store::sql::{Failed, Row, Sql};
 
 /// Money that must go back, or a payment that needs a person (CONTRACT.md, `merchant refunds|reviews --json`).
@@ -20,8 +21,11 @@ pub struct Entry {
     pub order_no: String,
     /// Its sale, where the number is known.
     pub sale: Option<String>,
-    /// What was paid, in fen.
+    /// What was paid, in fen; in another currency its smallest unit.
     pub amount: i64,
+    /// That currency, if it was no yuan that was paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Why it is here.
     pub reason: String,
     /// `due` for refunds, `open` for reviews.
@@ -104,6 +108,9 @@ pub struct EntriesOf {
     pub transaction: String,
 }
 
+/// What was paid: in fen, or in the smallest unit of another currency.
+const PAID: &str = "coalesce((SELECT f.total FROM foreign_payments f WHERE f.transaction_id = p.transaction_id), p.total)";
+
 /// Payments that stand so now. The state is written out: only then an index knows that it is asked for.
 fn standing(state: &str) -> String {
     format!(
@@ -121,7 +128,8 @@ fn entries(
 ) -> Result<Vec<Entry>, Failed> {
     let statement = format!(
         "SELECT p.transaction_id, p.order_no,
-            (SELECT o.sale FROM orders o WHERE o.order_no = p.order_no), p.total, d.reason, d.at {}
+            (SELECT o.sale FROM orders o WHERE o.order_no = p.order_no), {PAID}, d.reason, d.at,
+            (SELECT f.fee_type FROM foreign_payments f WHERE f.transaction_id = p.transaction_id) {}
          AND (?1 = '' OR d.reason = ?1) AND (?2 = '' OR d.transaction_id = ?2)
          ORDER BY d.at, d.transaction_id LIMIT ?3 OFFSET ?4",
         standing(state)
@@ -135,6 +143,7 @@ fn entries(
             reason: row.text(4)?.to_owned(),
             state: told,
             since: row.int(5)?,
+            currency: row.some_text(6)?.map(str::to_owned),
         })
     };
     let asked = [
@@ -195,8 +204,11 @@ pub struct Glance {
     pub live: i64,
     /// When the oldest payment that waits for its goods came.
     pub waiting_since: Option<Time>,
-    /// Notifications since then that were refused, or of money that goes back.
+    /// Notifications since then that were refused, or of money that goes back. Anybody can send what is not signed: it counts
+    /// if it names a number of ours.
     pub refused: i64,
+    /// Signed ones since then that can be read in two ways.
+    pub ambiguous: i64,
 }
 
 /// A glance; `since` is for what was refused.
@@ -207,17 +219,21 @@ pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
         FROM sales WHERE {LIVE}"
     );
     // What a wrong clock wrote far ahead is not of these minutes.
-    const REFUSED: &str = "SELECT (SELECT count(*) FROM refused WHERE at BETWEEN ?1 AND ?1 + 1200000)
-        + (SELECT count(*) FROM quarantine WHERE at BETWEEN ?1 AND ?1 + 1200000)
+    const REFUSED: &str =
+        "SELECT (SELECT count(*) FROM refused WHERE at BETWEEN ?1 AND ?1 + 1200000 AND coalesce(kind, '') <> ?2)
+        + (SELECT count(*) FROM unverified WHERE is_known = 1 AND at BETWEEN ?1 AND ?1 + 1200000)
         + (SELECT count(*) FROM dispositions
-            WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order') AND at BETWEEN ?1 AND ?1 + 1200000)";
+            WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order') AND at BETWEEN ?1 AND ?1 + 1200000),
+        (SELECT count(*) FROM refused WHERE at BETWEEN ?1 AND ?1 + 1200000 AND kind = ?2)";
     let live = sql.row(&live, &[])?;
+    let refused = sql.row(REFUSED, &[since.0.into(), AMBIGUOUS.into()])?;
     Ok(Glance {
         refunds: sum_of(sql, "refund-due")?,
         reviews: sum_of(sql, "review")?,
         live: live.int(0)?,
         waiting_since: live.some_int(1)?.map(Time),
-        refused: sql.row(REFUSED, &[since.0.into()])?.int(0)?,
+        refused: refused.int(0)?,
+        ambiguous: refused.int(1)?,
     })
 }
 
@@ -274,7 +290,7 @@ pub fn stream(sql: &dyn Sql, since: Time, lately: Time) -> Result<Stream, Failed
 pub struct Problem {
     /// When.
     pub at: Time,
-    /// `not-paid`, `refused`, `unverified`, `amount`, `unknown-order`.
+    /// `not-paid`, `refused`, `signature-ambiguous`, `unverified`, `amount`, `unknown-order`, `currency`.
     pub kind: String,
     /// The order number, if it is known.
     pub order_no: String,
@@ -286,11 +302,12 @@ pub struct Problem {
 pub fn problems(sql: &dyn Sql, kind: &str, part: Part) -> Result<Vec<Problem>, Failed> {
     const PROBLEMS: &str = "SELECT at, kind, order_no, what FROM (
             SELECT at, 'not-paid' AS kind, coalesce(order_no, '') AS order_no, what FROM attempts
-            UNION ALL SELECT at, 'refused', '', reason FROM refused
+            UNION ALL SELECT at, CASE kind WHEN 'signature-ambiguous' THEN kind ELSE 'refused' END, '', reason FROM refused
+            UNION ALL SELECT at, 'unverified', order_no, reason FROM unverified
             UNION ALL SELECT at, 'unverified', '', reason FROM quarantine
             UNION ALL SELECT d.at, d.reason, p.order_no, p.transaction_id FROM dispositions d
                 JOIN payments p ON p.transaction_id = d.transaction_id
-                WHERE d.state = 'refund-due' AND d.reason IN ('amount', 'unknown-order')) AS problems
+                WHERE d.state = 'refund-due' AND d.reason IN ('amount', 'unknown-order', 'currency')) AS problems
         WHERE ?1 = '' OR kind = ?1 ORDER BY at DESC, kind, what LIMIT ?2 OFFSET ?3";
     let read = |row: &Row| {
         Ok(Problem {
@@ -396,7 +413,8 @@ pub fn last_moment(sql: &dyn Sql) -> Result<Time, Failed> {
 
 /// Every payment in the books: name, amount in fen, and when it was made by the platform's clock.
 pub fn payments(sql: &dyn Sql) -> Result<HashMap<TransactionId, Ours>, Failed> {
-    let rows = sql.rows("SELECT transaction_id, total, time_end FROM payments", &[])?;
+    let payments = format!("SELECT p.transaction_id, {PAID}, p.time_end FROM payments p");
+    let rows = sql.rows(&payments, &[])?;
     let read = |row: &Row| {
         let total = row.int(1)?;
         let ours = Ours {

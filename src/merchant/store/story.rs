@@ -33,8 +33,10 @@ pub enum Event {
         transaction: String,
         /// The number.
         order_no: String,
-        /// In fen.
+        /// In fen; in another currency its smallest unit.
         amount: i64,
+        /// That currency, if it was no yuan that was paid.
+        currency: Option<String>,
     },
     /// A payment became this.
     Became {
@@ -88,13 +90,14 @@ pub fn story(sql: &dyn Sql, sale: &str) -> Result<Option<Story>, Failed> {
         &|row| Ok(Event::NotPaid(row.text(1)?.to_owned())),
     )?;
     add(
-        "SELECT p.received_at, p.transaction_id, p.order_no, p.total FROM payments p
-         JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY p.received_at, p.transaction_id",
+        "SELECT p.received_at, p.transaction_id, p.order_no, coalesce(f.total, p.total), f.fee_type FROM payments p
+         LEFT JOIN foreign_payments f ON f.transaction_id = p.transaction_id JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY p.received_at, p.transaction_id",
         &|row| {
             Ok(Event::Notified {
                 transaction: row.text(1)?.to_owned(),
                 order_no: row.text(2)?.to_owned(),
                 amount: row.int(3)?,
+                currency: row.some_text(4)?.map(str::to_owned),
             })
         },
     )?;

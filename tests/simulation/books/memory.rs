@@ -97,6 +97,7 @@ impl MemoryBooks {
                     order: payment.order,
                     total: payment.total,
                     booked_at: now,
+                    fee_type: payment.fee_type.clone(),
                     disposition: *disposition,
                 };
                 self.lines.push((payment.transaction, *disposition));
@@ -317,7 +318,11 @@ impl Store for MemoryStore {
     fn payments(&mut self) -> Vec<(TransactionId, OrderNo, u64)> {
         let payments = self.books.payments.values();
         payments
-            .map(|booked| (booked.transaction, booked.order, booked.total))
+            .map(|booked| {
+                // What is paid in another currency is no fen.
+                let fen = booked.fee_type.as_ref().map_or(booked.total, |_| 0);
+                (booked.transaction, booked.order, fen)
+            })
             .collect()
     }
 

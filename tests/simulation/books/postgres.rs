@@ -27,7 +27,7 @@ impl PostgresBooks {
 
     /// Forgets everything, which the product itself cannot.
     pub fn clear(&mut self) {
-        let all = "TRUNCATE sales, orders, payments, dispositions, notes RESTART IDENTITY";
+        let all = "TRUNCATE sales, orders, payments, foreign_payments, dispositions, notes RESTART IDENTITY";
         self.cleaner.batch_execute(all).expect("emptied");
     }
 

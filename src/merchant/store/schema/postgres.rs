@@ -1,7 +1,7 @@
 //! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
 
 /// Each entry is applied once, in order, and never edited after a release.
-pub const MIGRATIONS: [&str; 6] = [
+pub const MIGRATIONS: [&str; 7] = [
     r#"
 CREATE TABLE payments (
     transaction_id  TEXT COLLATE "C" PRIMARY KEY,
@@ -236,5 +236,53 @@ CREATE TABLE console_links (
     digest  TEXT COLLATE "C" PRIMARY KEY,
     until   BIGINT NOT NULL
 );
+"#,
+    // What was paid in another currency, and what was refused: junk no longer pushes out what may be a payment.
+    r#"
+-- What was paid in another currency counts 0 fen in `payments`. This is what it was, in its smallest unit.
+CREATE TABLE foreign_payments (
+    transaction_id  TEXT COLLATE "C" PRIMARY KEY,
+    fee_type        TEXT NOT NULL,
+    total           BIGINT NOT NULL CHECK (total >= 0)
+);
+CREATE TRIGGER foreign_payments_stay BEFORE DELETE OR UPDATE ON foreign_payments
+    FOR EACH ROW EXECUTE FUNCTION refuse('payments are kept as they are');
+
+CREATE OR REPLACE FUNCTION check_disposition() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF coalesce((
+            SELECT state || '/' || reason FROM dispositions
+            WHERE transaction_id = NEW.transaction_id ORDER BY line DESC LIMIT 1), 'new')
+        || '>' || NEW.state NOT IN (
+            'new>waiting', 'new>refund-due', 'new>review',
+            'waiting/>dispensed', 'waiting/>refund-due', 'waiting/>review',
+            'refund-due/unknown-order>waiting',
+            'refund-due/late>refunded', 'refund-due/duplicate>refunded', 'refund-due/amount>refunded',
+            'refund-due/unknown-order>refunded', 'refund-due/expired>refunded', 'refund-due/not-dispensed>refunded',
+            'refund-due/decided>refunded', 'refund-due/bill-only>refunded', 'refund-due/currency>refunded',
+            'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
+            'review/unknown>dispensed', 'review/unknown>refund-due',
+            'review/gap>dispensed', 'review/gap>refund-due')
+    THEN RAISE EXCEPTION 'a payment takes only the steps of its life'; END IF;
+    RETURN NEW;
+END $$;
+
+-- Reads like a notification of a payment, and no key of ours gives its signature: that may be the key's fault. A ring of its
+-- own; what names a number of ours is pushed out last.
+CREATE TABLE unverified (
+    id        TEXT COLLATE "C" PRIMARY KEY,
+    order_no  TEXT COLLATE "C" NOT NULL,
+    is_known  BIGINT NOT NULL,
+    reason    TEXT NOT NULL,
+    body      BYTEA NOT NULL,
+    times     BIGINT NOT NULL,
+    at        BIGINT NOT NULL
+);
+CREATE INDEX unverified_by_age ON unverified (is_known, at);
+CREATE INDEX unverified_by_order ON unverified (order_no, at);
+
+-- What was signed can be written in as many ways as one likes: few of the same signature are kept.
+ALTER TABLE refused ADD COLUMN kind TEXT;
+ALTER TABLE refused ADD COLUMN signature TEXT;
+CREATE INDEX refused_by_signature ON refused (signature);
 "#,
 ];

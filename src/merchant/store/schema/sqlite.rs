@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Each entry is applied once, in order, and never edited after a release.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     r#"
 CREATE TABLE sales (
     sale        TEXT PRIMARY KEY,
@@ -236,6 +236,53 @@ CREATE TABLE console_links (
     digest  TEXT PRIMARY KEY,
     until   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+"#,
+    // What was paid in another currency, and what was refused: junk no longer pushes out what may be a payment.
+    r#"
+-- What was paid in another currency counts 0 fen in `payments`. This is what it was, in its smallest unit.
+CREATE TABLE foreign_payments (
+    transaction_id  TEXT PRIMARY KEY,
+    fee_type        TEXT NOT NULL,
+    total           INTEGER NOT NULL CHECK (total >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER foreign_payments_stay BEFORE DELETE ON foreign_payments BEGIN SELECT RAISE(ABORT, 'payments are kept'); END;
+CREATE TRIGGER foreign_payments_fixed BEFORE UPDATE ON foreign_payments BEGIN SELECT RAISE(ABORT, 'payments are fixed'); END;
+
+DROP TRIGGER dispositions_edges;
+CREATE TRIGGER dispositions_edges BEFORE INSERT ON dispositions
+WHEN coalesce((
+        SELECT state || '/' || reason FROM dispositions
+        WHERE transaction_id = NEW.transaction_id ORDER BY line DESC LIMIT 1), 'new')
+    || '>' || NEW.state NOT IN (
+        'new>waiting', 'new>refund-due', 'new>review',
+        'waiting/>dispensed', 'waiting/>refund-due', 'waiting/>review',
+        'refund-due/unknown-order>waiting',
+        'refund-due/late>refunded', 'refund-due/duplicate>refunded', 'refund-due/amount>refunded',
+        'refund-due/unknown-order>refunded', 'refund-due/expired>refunded', 'refund-due/not-dispensed>refunded',
+        'refund-due/decided>refunded', 'refund-due/bill-only>refunded', 'refund-due/currency>refunded',
+        'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
+        'review/unknown>dispensed', 'review/unknown>refund-due',
+        'review/gap>dispensed', 'review/gap>refund-due')
+BEGIN SELECT RAISE(ABORT, 'a payment takes only the steps of its life'); END;
+
+-- Reads like a notification of a payment, and no key of ours gives its signature: that may be the key's fault. A ring of its
+-- own; what names a number of ours is pushed out last.
+CREATE TABLE unverified (
+    id        TEXT PRIMARY KEY,
+    order_no  TEXT NOT NULL,
+    is_known  INTEGER NOT NULL,
+    reason    TEXT NOT NULL,
+    body      BLOB NOT NULL,
+    times     INTEGER NOT NULL,
+    at        INTEGER NOT NULL
+) STRICT;
+CREATE INDEX unverified_by_age ON unverified (is_known, at);
+CREATE INDEX unverified_by_order ON unverified (order_no, at);
+
+-- What was signed can be written in as many ways as one likes: few of the same signature are kept.
+ALTER TABLE refused ADD COLUMN kind TEXT;
+ALTER TABLE refused ADD COLUMN signature TEXT;
+CREATE INDEX refused_by_signature ON refused (signature);
 "#,
 ];
 
