@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
 use selpay_kiosk::merchant::commands::{
-    self, Backup, Books, Kiosk, Reconcile, Refunds, Restored, Reviews, Verify,
+    self, Backup, Balance, Kiosk, Reconcile, Refunds, Restored, Reviews, Verify,
 };
 
 /// The merchant's server: registers sales, believes only signed notifications, keeps the books
@@ -28,7 +28,7 @@ enum Command {
     /// List the payments that need a person
     Reviews(Reviews),
     /// Show where every verified fen is; exit status 1 if the equation does not hold
-    Balance(Books),
+    Balance(Balance),
     /// Make, revoke and list the kiosks' tokens
     #[command(subcommand)]
     Kiosk(Kiosk),
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
             Command::Serve(file) => return commands::serve(&file.config),
             Command::Refunds(arguments) => (commands::refunds(&arguments)?, true),
             Command::Reviews(arguments) => (commands::reviews(&arguments)?, true),
-            Command::Balance(books) => commands::balance(&books)?,
+            Command::Balance(arguments) => commands::balance(&arguments)?,
             Command::Kiosk(command) => (commands::kiosk(&command)?, true),
             Command::Reconcile(arguments) => commands::reconcile(&arguments)?,
             Command::Backup(arguments) => (commands::backup(&arguments)?, true),

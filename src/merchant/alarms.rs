@@ -78,13 +78,15 @@ pub enum Kind {
     DatabaseSlow,
     /// The equation M2 does not hold.
     BooksDoNotBalance,
+    /// What is committed may be lost: the file, its disk, or the database's settings are not what they must be.
+    BooksUnsafe,
     /// The platform will soon give up telling what was paid while we were cut off.
     RetryWindow,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::KioskSilent,
         Kind::KioskOutOfService,
         Kind::PaidNotDispensed,
@@ -94,6 +96,7 @@ impl Kind {
         Kind::NoNotification,
         Kind::DatabaseSlow,
         Kind::BooksDoNotBalance,
+        Kind::BooksUnsafe,
         Kind::RetryWindow,
     ];
 
@@ -109,6 +112,7 @@ impl Kind {
             Kind::NoNotification => "no-notification",
             Kind::DatabaseSlow => "database-slow",
             Kind::BooksDoNotBalance => "books-do-not-balance",
+            Kind::BooksUnsafe => "books-unsafe",
             Kind::RetryWindow => "retry-window",
         }
     }
