@@ -586,3 +586,44 @@ impl Beside {
         }
     }
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_question_that_takes_too_long_is_ended_and_holds_up_no_other_kind() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let books = Address::Sqlite(dir.path().join("merchant.db"));
+        let store = Store::open(&books, Duration::from_secs(120)).expect("begun");
+        let endless = |sql: &dyn Sql| {
+            const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+                SELECT count(*) FROM n";
+            sql.row(ENDLESS, &[]).map(drop)
+        };
+        let kiosk = async {
+            // When both places of people's are taken.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let began = Instant::now();
+            let asked = store.read_for(Asker::Kiosk, |sql| sql.row("SELECT 1", &[]).map(drop));
+            (asked.await, began.elapsed())
+        };
+        let third = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            store.read(|_| Ok(())).await
+        };
+        let (first, second, third, (kiosk, took)) =
+            tokio::join!(store.read(endless), store.read(endless), third, kiosk);
+        for ended in [first, second] {
+            let why = ended.expect_err("it never ends by itself").to_string();
+            assert!(why.contains("took too long"), "{why}");
+        }
+        let why = third.expect_err("nobody is kept waiting").to_string();
+        assert!(why.contains("too many questions wait"), "{why}");
+        assert_eq!(kiosk, Ok(()));
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert_eq!(store.read(|_| Ok(())).await, Ok(()), "there is room again");
+    }
+}

@@ -135,6 +135,14 @@ fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
+/// Whether a commit that failed so has not begun to write what makes it count: there was no room for the rest, or a page
+/// that it needs is damaged.
+fn is_not_begun(error: &rusqlite::Error) -> bool {
+    let codes = [ErrorCode::DiskFull, ErrorCode::DatabaseCorrupt];
+    let code = error.sqlite_error_code();
+    code.is_some_and(|code| codes.contains(&code))
+}
+
 /// A server that cannot write must not go on answering: its supervisor is to start another.
 struct EndsTheProcess;
 
@@ -187,11 +195,14 @@ pub fn commit_together(
     let committed = match run(connection, "COMMIT") {
         Ok(()) => Ok(()),
         // What makes the transaction count was not written, so nothing is in doubt: it is rolled back, and was not made.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+        Err(error) if is_not_begun(&error) => {
             if !connection.is_autocommit() {
                 run(connection, "ROLLBACK")?;
             }
-            Err(Unavailable(DISK_FULL.to_owned()))
+            Err(match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => Unavailable(DISK_FULL.to_owned()),
+                _ => Failed::from(error).into(),
+            })
         }
         Err(error) => return Err(error),
     };

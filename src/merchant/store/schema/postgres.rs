@@ -342,10 +342,10 @@ DECLARE
     paid BIGINT;
     was TEXT;
 BEGIN
+    SELECT state INTO was FROM dispositions
+        WHERE transaction_id = NEW.transaction_id AND line < NEW.line ORDER BY line DESC LIMIT 1;
     IF is_counted('payments', NEW.transaction_id) THEN
         SELECT total INTO paid FROM payments WHERE transaction_id = NEW.transaction_id;
-        SELECT state INTO was FROM dispositions
-            WHERE transaction_id = NEW.transaction_id AND line < NEW.line ORDER BY line DESC LIMIT 1;
         IF was IS NOT NULL THEN
             PERFORM tally(0, '', 'money/' || was, -1, -paid);
         END IF;
@@ -358,7 +358,8 @@ BEGIN
         IF NEW.reason IN ('amount', 'unknown-order') THEN
             INSERT INTO mispaid VALUES (NEW.at, NEW.transaction_id, NEW.reason) ON CONFLICT DO NOTHING;
         END IF;
-    ELSE
+    ELSIF was IN ('refund-due', 'review') THEN
+        -- Not looked for otherwise: what requests beside each other look for makes them conflict.
         DELETE FROM owed WHERE transaction_id = NEW.transaction_id;
     END IF;
     RETURN NULL;
