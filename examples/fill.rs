@@ -193,7 +193,7 @@ impl Shop<'_> {
     /// A person does the next day what is to be done about a payment, mostly.
     fn settle(&mut self, now: Time, paid: TransactionId, finding: Finding) -> Result<(), Failed> {
         let later = now.after(Duration::from_secs(24 * 3600));
-        if later.0 < self.ends && self.dice.below(500) > 0 {
+        if later.0 < self.ends && self.dice.below(50) > 0 {
             let _ = requests::settle(&mut self.at(later), paid, finding)?;
         }
         Ok(())

@@ -41,7 +41,7 @@ use crate::merchant::keys::Keys;
 use crate::merchant::ledger::Time;
 use crate::merchant::metrics::Metrics;
 use crate::merchant::presence::Presence;
-use crate::merchant::store::{NotUsable, Store, kiosks};
+use crate::merchant::store::{Asker, NotUsable, Store, kiosks};
 use crate::merchant::tls::{Certified, Tls};
 use crate::merchant::tokens::Tokens;
 use crate::merchant::waiters::Waiters;
@@ -147,7 +147,8 @@ impl Merchant {
 
     /// Learns which tokens were made and revoked. While the books cannot be read, what was known stays known.
     async fn learn_tokens(&self) {
-        match self.store.read(tokens::all).await {
+        // Not where people ask: their lists must not keep a token alive that was revoked.
+        match self.store.read_for(Asker::Kiosk, tokens::all).await {
             Ok(all) => self.tokens.know(all),
             Err(error) => tracing::error!("{error}"),
         }

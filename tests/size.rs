@@ -103,7 +103,8 @@ fn costs(payments: u64) -> Vec<(String, Duration)> {
         costs.push((page.to_owned(), cost));
     }
     let found = visitor.get("/sales").1;
-    let story = found.split(r#"href="/sales/"#).nth(1).expect("a sale");
+    let story = found.split(r#"<a class="number" href="/sales/"#).nth(1);
+    let story = story.expect("a sale");
     let story = format!("/sales/{}", story.split('"').next().expect("its name"));
     costs.push((
         "/sales/SALE".to_owned(),

@@ -178,7 +178,7 @@ async fn sales(
             let after = asked.after();
             let is_first = after.is_none();
             let read =
-                move |sql: &dyn Sql| history::find(sql, &wanted, (lists::LOOKED_AT, after.clone()));
+                move |sql: &dyn Sql| history::find(sql, &wanted, (lists::SEARCHED, after.clone()));
             let found = merchant.store.read(read).await?;
             if let ([(sale, _)], true) = (&found.lines[..], is_first) {
                 return Ok(Redirect::to(&format!("/sales/{sale}")).into_response());

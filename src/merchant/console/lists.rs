@@ -23,7 +23,9 @@ const ON_A_PAGE: i64 = 50;
 /// So many are in a file at most.
 pub const IN_FILE: Part = Part::first(100_000);
 /// For a page so many are looked at where no index helps; it leads to those before.
-pub const LOOKED_AT: i64 = 10_000;
+pub const LOOKED_AT: i64 = 5_000;
+/// The same by a number's end, for which each sale's numbers are read.
+pub const SEARCHED: i64 = 2_000;
 /// The same for a file.
 pub const LOOKED_AT_IN_FILE: i64 = 1_000_000;
 const PROBLEMS: [&str; 5] = [

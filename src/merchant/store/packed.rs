@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn whatever_was_sent_comes_back_byte_for_byte() {
         let long = [b'x'; 70_000];
-        let mixed: Vec<u8> = (0..2000u32).map(|n| (n * n >> 3) as u8).collect();
+        let mixed: Vec<u8> = (0..2000u32).map(|n| ((n * n) >> 3) as u8).collect();
         for message in [
             &b""[..],
             b"\0",
