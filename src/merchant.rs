@@ -47,7 +47,7 @@ use crate::merchant::limits::Limits;
 use crate::merchant::metrics::Metrics;
 use crate::merchant::polls::Polls;
 use crate::merchant::presence::Presence;
-use crate::merchant::store::{NotUsable, Store, kiosks};
+use crate::merchant::store::{Asker, NotUsable, Store, kiosks};
 use crate::merchant::tls::{Certified, Tls};
 use crate::merchant::tokens::Tokens;
 use crate::merchant::waiters::Waiters;
@@ -119,6 +119,8 @@ impl Merchant {
             tokio::spawn(sweep(Arc::clone(&self))),
             tokio::spawn(note_kiosks(Arc::clone(&self))),
             tokio::spawn(watch::watch(Arc::clone(&self))),
+            tokio::spawn(look_after_books(Arc::clone(&self))),
+            tokio::spawn(count_on(Arc::clone(&self))),
         ];
         let (tls, router) = (self.tls.clone(), http::router(self));
         let served = match tls {
@@ -167,7 +169,8 @@ impl Merchant {
 
     /// Learns which tokens were made and revoked. While the books cannot be read, what was known stays known.
     async fn learn_tokens(&self) {
-        match self.store.read(tokens::all).await {
+        // Not where people ask: their lists must not keep a token alive that was revoked.
+        match self.store.read_for(Asker::Kiosk, tokens::all).await {
             Ok(all) => self.tokens.know(all),
             Err(error) => tracing::error!("{error}"),
         }
@@ -191,6 +194,50 @@ async fn sweep(merchant: Arc<Merchant>) {
         if let Some(line) = merchant.wrong_tokens.line() {
             tracing::warn!("{line}");
         }
+    }
+}
+
+/// Looks again and again whether what is committed stays.
+async fn look_after_books(merchant: Arc<Merchant>) {
+    const LOOK_EVERY: Duration = Duration::from_secs(3);
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // It has told the log, and refuses whatever is to be written.
+        let _ = merchant.store.look().await;
+    }
+}
+
+/// Counts books that were begun before sums were kept, a part at a time; others have their turn between two parts.
+async fn count_on(merchant: Arc<Merchant>) {
+    const BETWEEN: Duration = Duration::from_millis(20);
+    const AGAIN: Duration = Duration::from_secs(5);
+    let mut counts = false;
+    loop {
+        let pause = match merchant.store.count_on().await {
+            Ok(true) => {
+                if !counts {
+                    tracing::info!(
+                        "these books are counted from now on: sums are told once that is done"
+                    );
+                }
+                counts = true;
+                BETWEEN
+            }
+            Ok(false) => {
+                if counts {
+                    tracing::info!("these books are counted");
+                }
+                counts = false;
+                AGAIN
+            }
+            Err(error) => {
+                tracing::warn!("{error}");
+                AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

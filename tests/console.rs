@@ -2,6 +2,7 @@
 
 #![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -175,7 +176,12 @@ fn the_password_may_be_kept_as_a_hash() {
 fn lists_are_filtered_and_leafed_through() {
     let shop = Shop::open();
     for random in 0..60 {
-        let (sale, _) = shop.sale(random);
+        let (sale, order) = shop.sale(random);
+        if random < 55 {
+            let transaction = format!("T{random}");
+            // Of a wrong amount: to be refunded, and a problem.
+            shop.notify(signed(paid(order.as_str(), &transaction, "1")));
+        }
         if random < 5 {
             shop.call("POST", &format!("/v1/sales/{sale}/close"), &json!({}));
         }
@@ -184,25 +190,48 @@ fn lists_are_filtered_and_leafed_through() {
     visitor.post("/login", &[("password", PASSWORD)]);
     let rows = |path: &str| visitor.get(path).1.matches("<tr><td>").count();
     assert_eq!(rows("/sales"), 50);
+    let way_on = |path: &str| {
+        let page = visitor.get(path).1;
+        let (before, _) = page.split_once(r#"">Next"#)?;
+        let (_, path) = before.rsplit_once(r#"href=""#)?;
+        Some(path.replace("&amp;", "&"))
+    };
+    let next = way_on("/sales").expect("another page");
+    assert!(next.starts_with("/sales?after="), "by key: {next}");
+    assert_eq!(rows(&next), 10);
+    assert_eq!(way_on(&next), None);
     assert!(
         visitor
-            .get("/sales")
+            .get(&next)
             .1
-            .contains(r#"href="/sales?page=1">Next"#)
+            .contains(r#"href="/sales">← First page"#)
     );
-    assert_eq!(rows("/sales?page=1"), 10);
-    assert!(
-        visitor
-            .get("/sales?page=1")
-            .1
-            .contains(r#"href="/sales">← Previous"#)
-    );
+    // What comes in the meantime moves nothing.
+    shop.sale(60);
+    assert_eq!(rows(&next), 10);
+    let open = way_on("/sales?status=open&kiosk=kiosk-1").expect("another page");
+    assert_eq!(rows(&open), 6);
+    for (list, row) in [
+        ("/refunds", "<tr><td class=\"money\">"),
+        ("/refunds?reason=amount", "<tr><td class=\"money\">"),
+        ("/problems", "<tr><td>"),
+        ("/problems?kind=amount", "<tr><td>"),
+    ] {
+        let mut found = BTreeSet::new();
+        let mut path = Some(list.to_owned());
+        while let Some(here) = path {
+            let page = visitor.get(&here).1;
+            found.extend(page.split(row).skip(1).map(str::to_owned));
+            path = way_on(&here);
+        }
+        assert_eq!(found.len(), 55, "{list}: each once");
+    }
     assert_eq!(rows("/sales?status=closed"), 5);
     assert_eq!(rows("/sales?kiosk=kiosk-2"), 0);
     assert_eq!(rows("/sales?day=2020-01-01"), 0);
     assert_eq!(visitor.get("/sales?page=-1").0, 400);
     let (_, csv) = visitor.get("/sales/list.csv?kiosk=kiosk-1");
-    assert_eq!(csv.lines().count(), 61);
+    assert_eq!(csv.lines().count(), 62);
 }
 
 #[test]

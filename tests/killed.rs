@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -223,26 +224,30 @@ fn kiosk_and_merchant_are_killed_hundreds_of_times() {
     kill_at_random_moments(cycles);
 }
 
-/// What strace does to a program's system calls.
-fn strace(inject: &str) -> Vec<String> {
-    let words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e"];
+/// What strace does to a program's system calls, which it tells in this file.
+fn strace(inject: &str, told: &Path) -> Vec<String> {
+    let call = inject.split(':').next().unwrap_or_default();
+    let told = told.display().to_string();
+    let words = ["strace", "-f", "-qq", "-o", &told, "-e"];
     let mut words: Vec<String> = words.map(str::to_owned).to_vec();
-    words.push(format!("inject={inject}"));
+    words.push(format!("trace={call}"));
+    words.extend(["-e".to_owned(), format!("inject={inject}")]);
     words
 }
 
 /// One sale, with a program that meets its fate in the middle; whether it did.
 fn sale_with(inject: &str, victim: &str) -> bool {
     let mut shop = open();
+    let strace = strace(inject, &shop.path("strace.log"));
     let mut met_it = false;
     if victim == "merchant" {
         // It may not even come up.
-        met_it = !shop.restart_merchant_under(&strace(inject));
+        met_it = !shop.restart_merchant_under(&strace);
     }
     let platform = shop.platform(&[]);
     let mut customers = Customers::of(&platform);
     let mut kiosk = match victim {
-        "kiosk" => shop.kiosk_under(&strace(inject), &platform, KIOSK),
+        "kiosk" => shop.kiosk_under(&strace, &platform, KIOSK),
         _ => shop.kiosk(&platform, KIOSK),
     };
     let deadline = Instant::now() + Duration::from_secs(4);
@@ -266,6 +271,9 @@ fn sale_with(inject: &str, victim: &str) -> bool {
         }
         thread::park_timeout(Duration::from_millis(10));
     }
+    // It may also have lived through it: a full disk is no reason to end.
+    let injected = fs::read_to_string(shop.path("strace.log")).unwrap_or_default();
+    met_it |= injected.contains("(INJECTED)");
     // Under strace it could still die, now that nobody looks after it.
     shop.restart_merchant();
     comes_to_rest(&shop, &platform, kiosk);

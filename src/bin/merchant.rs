@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
 use selpay_kiosk::merchant::commands::{
-    self, Backup, Books, ConfigFile, Console, Kiosk, Quarantine, Reconcile, Refunds, Restored,
+    self, Backup, Balance, ConfigFile, Console, Kiosk, Quarantine, Reconcile, Refunds, Restored,
     Reviews, Verify,
 };
 
@@ -28,7 +28,7 @@ enum Command {
     /// List the payments that need a person
     Reviews(Reviews),
     /// Show where every verified fen is; exit status 1 if the equation does not hold
-    Balance(Books),
+    Balance(Balance),
     /// Make, revoke and list the kiosks' tokens
     #[command(subcommand)]
     Kiosk(Kiosk),
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
             Command::Quarantine(command) => return commands::quarantine(&command),
             Command::Refunds(arguments) => (commands::refunds(&arguments)?, true),
             Command::Reviews(arguments) => (commands::reviews(&arguments)?, true),
-            Command::Balance(books) => commands::balance(&books)?,
+            Command::Balance(arguments) => commands::balance(&arguments)?,
             Command::Kiosk(command) => (commands::kiosk(&command)?, true),
             Command::Console(command) => (commands::console(&command)?, true),
             Command::Reconcile(arguments) => commands::reconcile(&arguments)?,

@@ -98,6 +98,8 @@ pub enum Kind {
     DatabaseSlow,
     /// The equation M2 does not hold.
     BooksDoNotBalance,
+    /// What is committed may be lost: the file, its disk, or the database's settings are not what they must be.
+    BooksUnsafe,
     /// The platform will soon give up telling what was paid while we were cut off.
     RetryWindow,
     /// Many calls had a token that no kiosk has.
@@ -106,7 +108,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::KioskSilent,
         Kind::KioskOutOfService,
         Kind::PaidNotDispensed,
@@ -118,6 +120,7 @@ impl Kind {
         Kind::NeverNotified,
         Kind::DatabaseSlow,
         Kind::BooksDoNotBalance,
+        Kind::BooksUnsafe,
         Kind::RetryWindow,
         Kind::WrongTokens,
     ];
@@ -136,6 +139,7 @@ impl Kind {
             Kind::NeverNotified => "never-notified",
             Kind::DatabaseSlow => "database-slow",
             Kind::BooksDoNotBalance => "books-do-not-balance",
+            Kind::BooksUnsafe => "books-unsafe",
             Kind::RetryWindow => "retry-window",
             Kind::WrongTokens => "wrong-tokens",
         }

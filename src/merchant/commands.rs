@@ -23,6 +23,8 @@ use crate::merchant::store::books::SqlBooks;
 use crate::merchant::store::logins;
 use crate::merchant::store::reports;
 use crate::merchant::store::requests;
+use crate::merchant::store::sql::Sql;
+use crate::merchant::store::sums;
 use crate::merchant::store::{Address, Beside, sqlite};
 use crate::merchant::{Merchant, now, tls, tokens};
 use crate::random;
@@ -415,12 +417,29 @@ pub fn restored(Restored { since, config }: &Restored) -> Result<String, Failure
     ))
 }
 
+/// `merchant balance`
+#[derive(Debug, clap::Args)]
+pub struct Balance {
+    #[command(flatten)]
+    books: Books,
+    /// Count everything from nothing, and compare with the sums that are kept: minutes for millions of payments
+    #[arg(long)]
+    full: bool,
+}
+
 /// `merchant balance`: the equation, and whether it holds.
-pub fn balance(arguments: &Books) -> Result<(String, bool), Failure> {
-    let Books { config, json } = arguments;
-    let balance = books(config)?
-        .read(reports::balance)
-        .map_err(anyhow::Error::from)?;
+pub fn balance(arguments: &Balance) -> Result<(String, bool), Failure> {
+    let Books { config, json } = &arguments.books;
+    let full = arguments.full;
+    let count = |sql: &dyn Sql| match full || !sums::are_complete(sql)? {
+        true => reports::full_balance(sql),
+        false => Ok((reports::balance(sql)?, Vec::new())),
+    };
+    let counted = books(config)?.read(count);
+    let (balance, differences) = counted.map_err(anyhow::Error::from)?;
+    for difference in &differences {
+        tracing::error!("the sums are wrong: {difference}");
+    }
     if *json {
         return Ok((
             serde_json::to_string(&balance).context("a balance is plain data")?,

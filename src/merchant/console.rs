@@ -32,8 +32,9 @@ use crate::merchant::config::token_digest;
 use crate::merchant::console::lists::Asked;
 use crate::merchant::console::visitor::{Language, Visitor};
 use crate::merchant::ledger::{Finding, Time};
+use crate::merchant::store::reports::{Sales, SalesOf};
 use crate::merchant::store::sql::{Failed, Sql};
-use crate::merchant::store::{Unavailable, bills, logins, reports, story as history};
+use crate::merchant::store::{Asker, Unavailable, bills, logins, reports, story as history};
 use crate::merchant::{Merchant, now};
 
 use guesses::Tried;
@@ -44,6 +45,8 @@ pub use guesses::Guesses;
 const UTC_OFFSET: Duration = Duration::from_secs(8 * 3600);
 /// A day in milliseconds.
 const DAY: i64 = 24 * 3600 * 1000;
+/// After so many seconds whoever found the database busy asks again.
+pub const RETRY_AFTER: &str = "5";
 /// The longest note, in characters.
 const LONGEST_NOTE: usize = 500;
 
@@ -220,13 +223,16 @@ async fn sales(
     let page = match wanted.is_empty() {
         true => {
             let (of, part) = (asked.sales(now()), asked.part());
-            let read = move |sql: &dyn Sql| reports::sales(sql, &of, part);
+            let read = move |sql: &dyn Sql| reports::sales(sql, &of, &part);
             lists::sales(language, &asked, merchant.store.read(read).await?)
         }
         false => {
-            let read = move |sql: &dyn Sql| history::find(sql, &wanted);
+            let after = asked.after();
+            let is_first = after.is_none();
+            let read =
+                move |sql: &dyn Sql| history::find(sql, &wanted, (lists::SEARCHED, after.clone()));
             let found = merchant.store.read(read).await?;
-            if let [(sale, _)] = &found[..] {
+            if let ([(sale, _)], true) = (&found.lines[..], is_first) {
                 return Ok(Redirect::to(&format!("/sales/{sale}")).into_response());
             }
             lists::found(language, &asked, &found)
@@ -246,7 +252,7 @@ async fn sale(
         Some(told) => html(StatusCode::OK, story::story(language, &told)),
         None => html(
             StatusCode::NOT_FOUND,
-            lists::found(language, &Asked::default(), &[]),
+            lists::found(language, &Asked::default(), &Sales::default()),
         ),
     })
 }
@@ -257,7 +263,7 @@ async fn refunds(
     Query(asked): Query<Asked>,
 ) -> Page {
     let (of, part) = (asked.entries(), asked.part());
-    let read = move |sql: &dyn Sql| reports::refunds_of(sql, &of, part);
+    let read = move |sql: &dyn Sql| reports::refunds_of(sql, &of, &part);
     let entries = merchant.store.read(read).await?;
     Ok(html(
         StatusCode::OK,
@@ -271,7 +277,7 @@ async fn reviews(
     Query(asked): Query<Asked>,
 ) -> Page {
     let (of, part) = (asked.entries(), asked.part());
-    let read = move |sql: &dyn Sql| reports::reviews_of(sql, &of, part);
+    let read = move |sql: &dyn Sql| reports::reviews_of(sql, &of, &part);
     let entries = merchant.store.read(read).await?;
     Ok(html(
         StatusCode::OK,
@@ -297,7 +303,7 @@ async fn problems(
     Query(asked): Query<Asked>,
 ) -> Page {
     let (kind, part) = (asked.kind.clone(), asked.part());
-    let read = move |sql: &dyn Sql| reports::problems(sql, &kind, part);
+    let read = move |sql: &dyn Sql| reports::problems(sql, &kind, &part);
     let problems = merchant.store.read(read).await?;
     Ok(html(
         StatusCode::OK,
@@ -311,21 +317,27 @@ async fn list_of_bills(
     Query(asked): Query<Asked>,
 ) -> Page {
     let (is_done, part) = (asked.is_done(), asked.part());
-    let read = move |sql: &dyn Sql| bills::list(sql, is_done, part);
+    let read = move |sql: &dyn Sql| bills::list(sql, is_done, &part);
     let bills = merchant.store.read(read).await?;
     Ok(html(StatusCode::OK, lists::bills(language, &asked, bills)))
 }
 
 async fn sales_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
-    let of = asked.sales(now());
-    let read = move |sql: &dyn Sql| Ok(csv::sales(&reports::sales(sql, &of, lists::IN_FILE)?));
+    let of = SalesOf {
+        looked_at: lists::LOOKED_AT_IN_FILE,
+        ..asked.sales(now())
+    };
+    let read = move |sql: &dyn Sql| {
+        let sales = reports::sales(sql, &of, &lists::IN_FILE)?;
+        Ok(csv::sales(&sales.lines))
+    };
     csv_file(&merchant, "sales", read).await
 }
 
 async fn refunds_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
     let of = asked.entries();
     let read = move |sql: &dyn Sql| {
-        let entries = reports::refunds_of(sql, &of, lists::IN_FILE)?;
+        let entries = reports::refunds_of(sql, &of, &lists::IN_FILE)?;
         Ok(csv::entries(&entries))
     };
     csv_file(&merchant, "refunds", read).await
@@ -334,7 +346,7 @@ async fn refunds_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<As
 async fn reviews_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
     let of = asked.entries();
     let read = move |sql: &dyn Sql| {
-        let entries = reports::reviews_of(sql, &of, lists::IN_FILE)?;
+        let entries = reports::reviews_of(sql, &of, &lists::IN_FILE)?;
         Ok(csv::entries(&entries))
     };
     csv_file(&merchant, "reviews", read).await
@@ -348,7 +360,7 @@ async fn kiosks_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Ask
 async fn problems_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
     let kind = asked.kind.clone();
     let read = move |sql: &dyn Sql| {
-        let problems = reports::problems(sql, &kind, lists::IN_FILE)?;
+        let problems = reports::problems(sql, &kind, &lists::IN_FILE)?;
         Ok(csv::problems(&problems))
     };
     csv_file(&merchant, "problems", read).await
@@ -356,7 +368,7 @@ async fn problems_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<A
 
 async fn bills_csv(State(merchant): Shared, _: Visitor, Query(asked): Query<Asked>) -> Page {
     let is_done = asked.is_done();
-    let read = move |sql: &dyn Sql| Ok(csv::bills(&bills::list(sql, is_done, lists::IN_FILE)?));
+    let read = move |sql: &dyn Sql| Ok(csv::bills(&bills::list(sql, is_done, &lists::IN_FILE)?));
     csv_file(&merchant, "bills", read).await
 }
 
@@ -375,7 +387,8 @@ async fn csv_file(
     name: &str,
     read: impl Fn(&dyn Sql) -> Result<Vec<u8>, Failed> + Send + 'static,
 ) -> Page {
-    Ok(as_file(name, merchant.store.read(read).await?))
+    let file = merchant.store.read_for(Asker::File, read).await?;
+    Ok(as_file(name, file))
 }
 
 fn as_file(name: &str, file: Vec<u8>) -> Response {
@@ -391,7 +404,8 @@ fn as_file(name: &str, file: Vec<u8>) -> Response {
 
 impl IntoResponse for Unavailable {
     fn into_response(self) -> Response {
-        (StatusCode::SERVICE_UNAVAILABLE, self.to_string()).into_response()
+        let again = [(header::RETRY_AFTER, RETRY_AFTER)];
+        (StatusCode::SERVICE_UNAVAILABLE, again, self.to_string()).into_response()
     }
 }
 

@@ -162,7 +162,11 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.http, Json(self.refusal)).into_response()
+        let again = match self.http {
+            StatusCode::SERVICE_UNAVAILABLE => Some([(header::RETRY_AFTER, "1")]),
+            _ => None,
+        };
+        (self.http, again, Json(self.refusal)).into_response()
     }
 }
 
@@ -180,7 +184,7 @@ impl From<Unavailable> for Refused {
 async fn health(State(merchant): State<Arc<Merchant>>) -> Response {
     match merchant.store.check().await {
         Ok(()) => "ok".into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+        Err(error) => error.into_response(),
     }
 }
 

@@ -71,6 +71,13 @@ impl Time {
         Time(shown.assume_offset(CHINA).unix_timestamp() * 1000)
     }
 
+    /// The day that the platform's clock shows, in days since 1970.
+    pub fn day(self) -> i64 {
+        const DAY: i64 = 24 * 3600 * 1000;
+        let offset = i64::from(CHINA.whole_seconds()) * 1000;
+        (self.0.saturating_add(offset)).div_euclid(DAY)
+    }
+
     /// So much earlier.
     pub fn before(self, time: Duration) -> Time {
         Time(self.0.saturating_sub(time.as_millis() as i64))

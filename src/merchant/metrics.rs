@@ -71,6 +71,7 @@ impl Metrics {
         let Watched {
             figures,
             sales,
+            counted: is_counted,
             alarms,
             ..
         } = watched;
@@ -143,12 +144,21 @@ impl Metrics {
             .iter()
             .map(|(status, count)| (format!("{{status=\"{status}\"}}"), *count))
             .collect();
+        // While older books are being counted, no sum is better than one that is too small.
         family(
-            "selpay_sales",
+            "selpay_books_counted",
             "gauge",
-            "Sales in the books, by status.",
-            &sales,
+            "1 if the sums are those of all the books, 0 while older ones are being counted.",
+            &[(String::new(), i64::from(*is_counted))],
         );
+        if *is_counted {
+            family(
+                "selpay_sales",
+                "gauge",
+                "Sales in the books, by status.",
+                &sales,
+            );
+        }
         let parts = [
             ("dispensed", balance.dispensed),
             ("refund-due", balance.refund_due),
@@ -160,12 +170,14 @@ impl Metrics {
             .iter()
             .map(|(state, fen)| (format!("{{state=\"{state}\"}}"), *fen))
             .collect();
-        family(
-            "selpay_money_fen",
-            "gauge",
-            "Verified money, by what has become of it, in fen.",
-            &parts,
-        );
+        if *is_counted {
+            family(
+                "selpay_money_fen",
+                "gauge",
+                "Verified money, by what has become of it, in fen.",
+                &parts,
+            );
+        }
         family(
             "selpay_balance_holds",
             "gauge",

@@ -12,6 +12,7 @@ pub mod group_commit;
 pub mod kiosks;
 pub mod leases;
 pub mod logins;
+pub mod packed;
 pub mod postgres;
 pub mod quarantine;
 pub mod reports;
@@ -20,13 +21,15 @@ mod schema;
 pub mod sql;
 pub mod sqlite;
 pub mod story;
+pub mod sums;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api;
 use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
@@ -35,7 +38,7 @@ use crate::merchant::store::books::SqlBooks;
 use crate::merchant::store::postgres::PostgresDatabase;
 use crate::merchant::store::requests::Books;
 use crate::merchant::store::sql::{Failed, Sql};
-use crate::merchant::store::sqlite::{Asker, SqliteDatabase};
+use crate::merchant::store::sqlite::SqliteDatabase;
 use crate::money::Fen;
 use crate::sale::SaleStatus;
 use crate::selpay::notification::{Attempt, Payment};
@@ -111,12 +114,50 @@ const UNVERIFIED_AT_ONCE: usize = 8;
 /// So many failed attempts are kept.
 const ATTEMPTS_KEPT: i64 = 10_000;
 
+/// How long a question may wait for its turn.
+const TURN: Duration = Duration::from_millis(2500);
+/// So many sales or payments of older books are counted in one transaction: others wait for it.
+const COUNTED_AT_ONCE: i64 = 1000;
+
+/// Who asks. Each kind has places of its own, so that none holds up another, and a time that its questions may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// A kiosk, which has a customer.
+    Kiosk,
+    /// A person, before a page.
+    Person,
+    /// A person who waits for a file.
+    File,
+    /// Alarms and metrics.
+    Watch,
+}
+
+impl Asker {
+    /// How many of the kind ask at once: more would only wait for the same cores, each with a cache of its own.
+    const PLACES: [usize; 4] = [4, 2, 1, 1];
+    /// The same where the database has cores of its own.
+    const PLACES_BEYOND: [usize; 4] = [12, 2, 1, 1];
+
+    /// How long one question may take.
+    fn limit(self) -> Duration {
+        Duration::from_millis(match self {
+            Asker::Kiosk => 2500,
+            Asker::Person => 5000,
+            Asker::File => 60_000,
+            Asker::Watch => 10_000,
+        })
+    }
+}
+
 /// The books.
 #[derive(Debug)]
 pub struct Store {
     database: Database,
     claim_time: Duration,
     unverified: Semaphore,
+    places: [Arc<Semaphore>; 4],
+    /// Why what is written now is not safe, as it was seen last.
+    broken: Mutex<Option<Unavailable>>,
 }
 
 #[derive(Debug)]
@@ -132,11 +173,61 @@ impl Store {
             Address::Sqlite(file) => Database::Sqlite(SqliteDatabase::open(file)?),
             Address::Postgres(url) => Database::Postgres(PostgresDatabase::open(url)?),
         };
+        let places = match database {
+            Database::Sqlite(_) => Asker::PLACES,
+            Database::Postgres(_) => Asker::PLACES_BEYOND,
+        };
         Ok(Store {
             database,
             claim_time,
             unverified: Semaphore::new(UNVERIFIED_AT_ONCE),
+            places: places.map(|places| Arc::new(Semaphore::new(places))),
+            broken: Mutex::new(None),
         })
+    }
+
+    /// Looks again at what was promised when the books were opened: that what is committed stays. While it does not, nothing
+    /// is written, and nobody is told that it was.
+    pub async fn look(&self) -> Result<(), Unavailable> {
+        let looked = match &self.database {
+            Database::Sqlite(database) => database.look().await,
+            Database::Postgres(database) => database.look().await,
+        };
+        let broken = looked.clone().err();
+        let mut before = self
+            .broken
+            .lock()
+            .expect("nobody panics while holding the lock");
+        match (&*before, &broken) {
+            (None, Some(error)) => tracing::error!("ALARM books-unsafe: {error}"),
+            (Some(_), None) => tracing::warn!("the books can be written again"),
+            _ => {}
+        }
+        *before = broken;
+        looked
+    }
+
+    /// Whether what is written now would not be safe.
+    pub fn is_broken(&self) -> bool {
+        self.broken().is_some()
+    }
+
+    fn broken(&self) -> Option<Unavailable> {
+        let broken = self.broken.lock();
+        broken
+            .expect("nobody panics while holding the lock")
+            .clone()
+    }
+
+    /// Counts some more of older books, or adds up what was counted apart. `true`: there is more to count.
+    pub async fn count_on(&self) -> Result<bool, Unavailable> {
+        if !self.read_for(Asker::Watch, sums::are_complete).await? {
+            return self.write(|sql| sums::count_on(sql, COUNTED_AT_ONCE)).await;
+        }
+        if let Database::Postgres(_) = &self.database {
+            self.write(sums::add_up).await?;
+        }
+        Ok(false)
     }
 
     /// Calls back with each sale that another server has changed, and with `None` when some may have been missed.
@@ -319,8 +410,9 @@ impl Store {
             .await
     }
 
-    /// Whether the books can be read and written.
+    /// Whether the books can be read and written, and keep what is.
     pub async fn check(&self) -> Result<(), Unavailable> {
+        self.look().await?;
         self.read_for(Asker::Kiosk, |sql| {
             sql.row("SELECT count(*) FROM gaps", &[]).map(drop)
         })
@@ -402,7 +494,7 @@ impl Store {
             .await
     }
 
-    /// Reads, in no transaction that others would wait for.
+    /// Reads for a person, in no transaction that others would wait for.
     pub async fn read<T: Send + 'static>(
         &self,
         question: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
@@ -410,14 +502,28 @@ impl Store {
         self.read_for(Asker::Person, question).await
     }
 
-    async fn read_for<T: Send + 'static>(
+    /// The same for whoever asks.
+    pub async fn read_for<T: Send + 'static>(
         &self,
         asker: Asker,
         question: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        let place = self.place_for(asker).await?;
         match &self.database {
-            Database::Sqlite(database) => database.read(asker, question).await,
-            Database::Postgres(database) => database.read(question).await,
+            Database::Sqlite(database) => database.read(asker.limit(), question, place).await,
+            Database::Postgres(database) => {
+                let answer = database.read(question).await;
+                drop(place);
+                answer
+            }
+        }
+    }
+
+    async fn place_for(&self, asker: Asker) -> Result<OwnedSemaphorePermit, Unavailable> {
+        let place = Arc::clone(&self.places[asker as usize]).acquire_owned();
+        match tokio::time::timeout(TURN, place).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Unavailable("too many questions wait".to_owned())),
         }
     }
 
@@ -426,6 +532,9 @@ impl Store {
         &self,
         request: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        if let Some(broken) = self.broken() {
+            return Err(broken);
+        }
         match &self.database {
             Database::Sqlite(database) => database.write(request).await,
             Database::Postgres(database) => database.write(request).await,
@@ -476,8 +585,18 @@ impl Beside {
     /// Opens books that are there already, to look.
     pub fn to_read(address: &Address) -> Result<Beside, NotUsable> {
         Ok(match address {
-            Address::Sqlite(file) => Beside::Sqlite(sqlite::connect_to_read(file)?),
-            Address::Postgres(url) => Beside::Postgres(Box::new(postgres::Session::connect(url)?)),
+            Address::Sqlite(file) => {
+                let connection = sqlite::connect_to_read(file)?;
+                if !schema::sqlite::is_newest(&connection)? {
+                    drop(sqlite::open_to_write(file)?);
+                }
+                Beside::Sqlite(connection)
+            }
+            Address::Postgres(url) => {
+                let mut session = postgres::Session::connect(url)?;
+                session.migrate()?;
+                Beside::Postgres(Box::new(session))
+            }
         })
     }
 
@@ -495,7 +614,7 @@ impl Beside {
         question: impl Fn(&dyn Sql) -> Result<T, Failed>,
     ) -> Result<T, Failed> {
         match self {
-            Beside::Sqlite(connection) => question(connection),
+            Beside::Sqlite(connection) => sqlite::at_one_moment(connection, question),
             Beside::Postgres(session) => session.read(&question),
         }
     }
@@ -524,5 +643,46 @@ impl Beside {
             }
             Beside::Postgres(session) => session.write(&request),
         }
+    }
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_question_that_takes_too_long_is_ended_and_holds_up_no_other_kind() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let books = Address::Sqlite(dir.path().join("merchant.db"));
+        let store = Store::open(&books, Duration::from_secs(120)).expect("begun");
+        let endless = |sql: &dyn Sql| {
+            const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+                SELECT count(*) FROM n";
+            sql.row(ENDLESS, &[]).map(drop)
+        };
+        let kiosk = async {
+            // When both places of people's are taken.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let began = Instant::now();
+            let asked = store.read_for(Asker::Kiosk, |sql| sql.row("SELECT 1", &[]).map(drop));
+            (asked.await, began.elapsed())
+        };
+        let third = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            store.read(|_| Ok(())).await
+        };
+        let (first, second, third, (kiosk, took)) =
+            tokio::join!(store.read(endless), store.read(endless), third, kiosk);
+        for ended in [first, second] {
+            let why = ended.expect_err("it never ends by itself").to_string();
+            assert!(why.contains("took too long"), "{why}");
+        }
+        let why = third.expect_err("nobody is kept waiting").to_string();
+        assert!(why.contains("too many questions wait"), "{why}");
+        assert_eq!(kiosk, Ok(()));
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert_eq!(store.read(|_| Ok(())).await, Ok(()), "there is room again");
     }
 }

@@ -11,7 +11,7 @@ use crate::merchant::ledger::{RETRIES_END, SILENCE};
 use crate::merchant::store::cases::{self, Cases};
 use crate::merchant::store::kiosks::{self, SILENT_AFTER};
 use crate::merchant::store::sql::Sql;
-use crate::merchant::store::{Unavailable, reports};
+use crate::merchant::store::{Asker, Unavailable, reports, sums};
 use crate::merchant::{Merchant, now};
 use crate::random;
 
@@ -35,6 +35,8 @@ pub struct Watched {
     pub figures: Figures,
     /// How many sales stand where.
     pub sales: Vec<(String, i64)>,
+    /// Whether these, and the money, are all that the books hold: older ones are being counted.
+    pub counted: bool,
     /// What somebody must be woken for.
     pub alarms: Vec<Alarm>,
     taken: Instant,
@@ -102,10 +104,12 @@ impl Merchant {
                 week: (stream.sales, stream.paid),
                 database,
             };
-            Ok((figures, reports::sales_by_status(sql)?))
+            let sales = reports::sales_by_status(sql)?;
+            Ok((figures, sales, sums::are_complete(sql)?))
         };
-        let (figures, sales) = self.store.read(read).await?;
+        let (figures, sales, counted) = self.store.read_for(Asker::Watch, read).await?;
         Ok(Watched {
+            counted,
             alarms: alarms::look(&figures),
             figures,
             sales,
@@ -144,9 +148,13 @@ async fn look_again_and_again(
             Ok(watched) => alarms.clone_from(&watched.alarms),
             Err(error) => {
                 // What stood before is not over because nobody can look.
-                alarms.retain(|alarm| alarm.kind != Kind::DatabaseSlow);
+                let kind = match merchant.store.is_broken() {
+                    true => Kind::BooksUnsafe,
+                    false => Kind::DatabaseSlow,
+                };
+                alarms.retain(|alarm| alarm.kind != kind);
                 alarms.push(Alarm {
-                    kind: Kind::DatabaseSlow,
+                    kind,
                     subjects: Vec::new(),
                     cases: Vec::new(),
                     is_complete: true,

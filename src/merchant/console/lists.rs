@@ -13,7 +13,7 @@ use super::visitor::Language;
 use super::{DAY, beginning_of, moment};
 use crate::merchant::commands::yuan;
 use crate::merchant::ledger::{Doubt, Reason, Time};
-use crate::merchant::store::reports::{EntriesOf, Entry, Line, Part, Problem, SalesOf};
+use crate::merchant::store::reports::{self, EntriesOf, Entry, Key, Part, Problem, Sales, SalesOf};
 use crate::sale::SaleStatus;
 
 pub use bills::bills;
@@ -21,10 +21,13 @@ pub use bills::bills;
 /// So many lines are on one page.
 const ON_A_PAGE: i64 = 50;
 /// So many are in a file at most.
-pub const IN_FILE: Part = Part {
-    skip: 0,
-    most: 100_000,
-};
+pub const IN_FILE: Part = Part::first(100_000);
+/// For a page so many are looked at where no index helps; it leads to those before.
+pub const LOOKED_AT: i64 = 5_000;
+/// The same by a number's end, for which each sale's numbers are read.
+pub const SEARCHED: i64 = 2_000;
+/// The same for a file.
+pub const LOOKED_AT_IN_FILE: i64 = 1_000_000;
 const PROBLEMS: [&str; 7] = [
     "unverified",
     "refused",
@@ -51,15 +54,22 @@ pub struct Asked {
     pub reason: String,
     /// Of which kind a problem is.
     pub kind: String,
-    /// From 0.
+    /// Where the page before has ended; empty for the first.
+    pub after: String,
+    /// Of machines, from 0.
     pub page: u16,
 }
 
 impl Asked {
+    /// Where the page before has ended.
+    pub fn after(&self) -> Option<Key> {
+        Key::read(&self.after)
+    }
+
     /// The page that is asked for, and one line more: then there is another.
     pub fn part(&self) -> Part {
         Part {
-            skip: i64::from(self.page) * ON_A_PAGE,
+            after: self.after(),
             most: ON_A_PAGE + 1,
         }
     }
@@ -72,6 +82,8 @@ impl Asked {
             to: from.map_or(Time(now.0 + DAY), |from| Time(from.0 + DAY)),
             status: self.status.clone(),
             kiosk: self.kiosk.trim().to_owned(),
+            ending: String::new(),
+            looked_at: LOOKED_AT,
         }
     }
 
@@ -79,7 +91,6 @@ impl Asked {
     pub fn entries(&self) -> EntriesOf {
         EntriesOf {
             reason: self.reason.clone(),
-            transaction: String::new(),
         }
     }
 
@@ -93,9 +104,10 @@ impl Asked {
     }
 
     /// As the end of an address: another page of the same.
-    fn query(&self, page: u16) -> String {
+    fn query(&self, place: &Place) -> String {
         let mut query = Serializer::new(String::new());
         let all = [
+            ("q", &self.q),
             ("day", &self.day),
             ("status", &self.status),
             ("kiosk", &self.kiosk),
@@ -105,14 +117,40 @@ impl Asked {
         for (name, value) in all.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(name, value);
         }
-        if page > 0 {
-            query.append_pair("page", &page.to_string());
+        match place {
+            Place::First => {}
+            Place::After(key) => {
+                query.append_pair("after", &key.to_string());
+            }
+            Place::Page(page) => {
+                query.append_pair("page", &page.to_string());
+            }
         }
         match query.finish().as_str() {
             "" => String::new(),
             query => format!("?{query}"),
         }
     }
+}
+
+/// Where a page is in its list.
+enum Place {
+    /// At its beginning.
+    First,
+    /// After this line.
+    After(Key),
+    /// By its number.
+    Page(u16),
+}
+
+/// What comes after a page.
+enum Next {
+    /// Nothing.
+    End,
+    /// Another page.
+    Page(Place),
+    /// Nobody knows: from here on it was not looked.
+    Search(Key),
 }
 
 /// A page of a list.
@@ -124,8 +162,7 @@ struct List<'a> {
     asked: &'a Asked,
     filters: String,
     table: String,
-    /// Whether there is another page.
-    goes_on: bool,
+    next: Next,
 }
 
 impl List<'_> {
@@ -136,7 +173,7 @@ impl List<'_> {
             asked,
             ..
         } = self;
-        let file = format!("{path}/list.csv{}", asked.query(0));
+        let file = format!("{path}/list.csv{}", asked.query(&Place::First));
         let file = format!(
             r#"<a class="file" href="{}">{}</a>"#,
             escape(&file),
@@ -147,25 +184,26 @@ impl List<'_> {
             r#"<form class="filters" method="get" action="{path}">{}<button class="quiet">{show}</button>{file}</form>"#,
             self.filters
         );
-        let leaf = |page: Option<u16>, label: &str| {
-            page.map_or_else(String::new, |page| {
-                format!(
-                    r#"<a href="{path}{}">{label}</a>"#,
-                    escape(&asked.query(page))
-                )
-            })
+        let is_first = asked.after.is_empty() && asked.page == 0;
+        let before = match (is_first, asked.page.checked_sub(2)) {
+            (true, _) => String::new(),
+            (false, Some(page)) => leads(
+                asked,
+                path,
+                &Place::Page(page + 1),
+                language.say("← 上一页", "← Previous"),
+            ),
+            (false, None) => leads(
+                asked,
+                path,
+                &Place::First,
+                language.say("← 首页", "← First page"),
+            ),
         };
         let body = format!(
-            r#"<main>{search}{filters}<section>{}</section><nav class="leaves">{}{}</nav></main>"#,
+            r#"<main>{search}{filters}<section>{}</section><nav class="leaves">{before}{}</nav></main>"#,
             self.table,
-            leaf(
-                asked.page.checked_sub(1),
-                language.say("← 上一页", "← Previous")
-            ),
-            leaf(
-                asked.page.checked_add(1).filter(|_| self.goes_on),
-                language.say("下一页 →", "Next →")
-            ),
+            next(*language, asked, path, &self.next),
             search = if *path == "/sales" {
                 page::search(*language, &asked.q)
             } else {
@@ -176,11 +214,37 @@ impl List<'_> {
     }
 }
 
-/// What belongs on this page of what was read, and whether there is more.
-fn leaf<T>(mut lines: Vec<T>) -> (Vec<T>, bool) {
+/// A link to another page.
+fn leads(asked: &Asked, path: &str, place: &Place, label: &str) -> String {
+    let query = asked.query(place);
+    format!(r#"<a href="{path}{}">{label}</a>"#, escape(&query))
+}
+
+/// The way on.
+fn next(language: Language, asked: &Asked, path: &str, next: &Next) -> String {
+    match next {
+        Next::End => String::new(),
+        Next::Page(place) => leads(asked, path, place, language.say("下一页 →", "Next →")),
+        Next::Search(key) => {
+            let from = moment(Time(key.at));
+            let label = match language {
+                Language::Zh => format!("已查到 {from}，继续向前查找 →"),
+                Language::En => format!("Looked back to {from}. Search further →"),
+            };
+            leads(asked, path, &Place::After(key.clone()), &label)
+        }
+    }
+}
+
+/// What belongs on this page of what was read, and what comes after it.
+fn leaf<T>(mut lines: Vec<T>, key: impl Fn(&T) -> Key) -> (Vec<T>, Next) {
     let goes_on = lines.len() as i64 > ON_A_PAGE;
     lines.truncate(ON_A_PAGE as usize);
-    (lines, goes_on)
+    let next = match lines.last() {
+        Some(last) if goes_on => Next::Page(Place::After(key(last))),
+        _ => Next::End,
+    };
+    (lines, next)
 }
 
 /// A choice of these; the first is none.
@@ -204,8 +268,10 @@ fn choice(
     format!(r#"<select name="{name}" aria-label="{name}">{options}</select>"#)
 }
 
-pub fn sales(language: Language, asked: &Asked, sales: Vec<(String, Line)>) -> String {
-    let (sales, goes_on) = leaf(sales);
+pub fn sales(language: Language, asked: &Asked, sales: Sales) -> String {
+    let looked_to = sales.looked_to;
+    let (sales, next) = leaf(sales.lines, reports::key_of);
+    let next = looked_to.map_or(next, Next::Search);
     let words = SaleStatus::ALL.map(SaleStatus::as_str);
     let statuses = words
         .into_iter()
@@ -227,21 +293,23 @@ pub fn sales(language: Language, asked: &Asked, sales: Vec<(String, Line)>) -> S
         asked,
         filters,
         table,
-        goes_on,
+        next,
     }
     .page()
 }
 
 /// What a search has found.
-pub fn found(language: Language, asked: &Asked, sales: &[(String, Line)]) -> String {
+pub fn found(language: Language, asked: &Asked, sales: &Sales) -> String {
     let nothing = language.say(
         "没有找到。请输入订单号、其后四位，或平台交易号",
         "Nothing found. Enter an order number, its last four, or a transaction",
     );
+    let further = sales.looked_to.clone().map(Next::Search);
+    let further = next(language, asked, "/sales", &further.unwrap_or(Next::End));
     let body = format!(
-        r#"<main>{}<section>{}</section></main>"#,
+        r#"<main>{}<section>{}</section><nav class="leaves">{further}</nav></main>"#,
         page::search(language, &asked.q),
-        page::dated_lines(language, sales, nothing)
+        page::dated_lines(language, &sales.lines, nothing)
     );
     shell(language, "/sales", language.say("查找", "Search"), &body)
 }
@@ -277,7 +345,7 @@ fn owed(
     reasons: &[&'static str],
     (path, title, id, nothing): (&str, &str, &str, &str),
 ) -> String {
-    let (entries, goes_on) = leaf(entries);
+    let (entries, next) = leaf(entries, Entry::key);
     let reasons = reasons
         .iter()
         .map(|word| (*word, page::reason(language, word)));
@@ -290,19 +358,24 @@ fn owed(
         asked,
         filters,
         table,
-        goes_on,
+        next,
     }
     .page()
 }
 
 pub fn problems(language: Language, asked: &Asked, problems: Vec<Problem>) -> String {
-    let (problems, goes_on) = leaf(problems);
+    let (goes_on, before) = (problems.len() as i64 > ON_A_PAGE, asked.after());
+    let problems = &problems[..problems.len().min(ON_A_PAGE as usize)];
+    let next = match reports::key_after(problems, before.as_ref()) {
+        Some(key) if goes_on => Next::Page(Place::After(key)),
+        _ => Next::End,
+    };
     let kinds = PROBLEMS
         .into_iter()
         .map(|word| (word, kind(language, word)));
     let filters = choice(language, "kind", &asked.kind, kinds);
     let mut rows = String::new();
-    for problem in &problems {
+    for problem in problems {
         let _ = write!(
             rows,
             r#"<tr><td>{}</td><td>{}</td><td class="number">{}</td><td class="wide">{}</td></tr>"#,
@@ -328,7 +401,7 @@ pub fn problems(language: Language, asked: &Asked, problems: Vec<Problem>) -> St
         asked,
         filters,
         table,
-        goes_on,
+        next,
     }
     .page()
 }
@@ -366,9 +439,14 @@ pub fn kiosks(language: Language, asked: &Asked, kiosks: Vec<Kiosk>, now: Time) 
     ];
     let filters = choice(language, "kind", &asked.kind, kinds);
     let here = asked_for(asked, kiosks, now).into_iter();
-    let part = asked.part();
-    let here = here.skip(part.skip as usize).take(part.most as usize);
-    let (kiosks, goes_on) = leaf(here.collect());
+    let here = here.skip(usize::from(asked.page) * ON_A_PAGE as usize);
+    let mut kiosks: Vec<Kiosk> = here.take(ON_A_PAGE as usize + 1).collect();
+    let another = asked.page.checked_add(1);
+    let next = match another.filter(|_| kiosks.len() as i64 > ON_A_PAGE) {
+        Some(page) => Next::Page(Place::Page(page)),
+        None => Next::End,
+    };
+    kiosks.truncate(ON_A_PAGE as usize);
     let mut rows = String::new();
     for kiosk in &kiosks {
         let (state, class) = state(language, kiosk, now);
@@ -408,7 +486,7 @@ pub fn kiosks(language: Language, asked: &Asked, kiosks: Vec<Kiosk>, now: Time) 
         asked,
         filters,
         table,
-        goes_on,
+        next,
     }
     .page()
 }
@@ -461,10 +539,18 @@ mod tests {
             kiosk: "a&b=c".to_owned(),
             ..Asked::default()
         };
-        assert_eq!(asked.query(0), "?status=closed&kiosk=a%26b%3Dc");
-        assert_eq!(asked.query(2), "?status=closed&kiosk=a%26b%3Dc&page=2");
-        assert_eq!(Asked::default().query(0), "");
-        assert_eq!(asked.part(), Part { skip: 0, most: 51 });
+        let key = Key {
+            at: 1_795_363_200_000,
+            name: "0a-1".to_owned(),
+        };
+        assert_eq!(Key::read(&key.to_string()), Some(key.clone()));
+        let same = "?status=closed&kiosk=a%26b%3Dc";
+        assert_eq!(asked.query(&Place::First), same);
+        let after = format!("{same}&after=1795363200000-0a-1");
+        assert_eq!(asked.query(&Place::After(key)), after);
+        assert_eq!(asked.query(&Place::Page(2)), format!("{same}&page=2"));
+        assert_eq!(Asked::default().query(&Place::First), "");
+        assert_eq!(asked.part(), Part::first(51));
     }
 
     #[test]
@@ -480,10 +566,15 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_fifty_lines_and_says_if_there_are_more() {
-        let (lines, goes_on) = leaf((0..51).collect());
-        assert_eq!((lines.len(), goes_on), (50, true));
-        assert!(!leaf((0..50).collect::<Vec<_>>()).1);
+    fn a_page_has_fifty_lines_and_says_where_the_next_begins() {
+        let key = |line: &i64| Key {
+            at: *line,
+            name: String::new(),
+        };
+        let (lines, next) = leaf((0..51).collect(), key);
+        assert_eq!(lines.len(), 50);
+        assert!(matches!(next, Next::Page(Place::After(Key { at: 49, .. }))));
+        assert!(matches!(leaf((0..50).collect(), key).1, Next::End));
     }
 
     #[test]

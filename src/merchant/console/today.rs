@@ -13,7 +13,7 @@ use crate::merchant::store::sql::Sql;
 use crate::merchant::{Merchant, now};
 
 /// So many sales, and payments that need somebody, are on the page.
-const SOME: Part = Part { skip: 0, most: 10 };
+const SOME: Part = Part::first(10);
 
 /// What today's page shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,18 +51,13 @@ pub async fn read(merchant: &Merchant) -> Result<Today, Unavailable> {
     let kiosks = machines::all(merchant).await?;
     let watched = merchant.watched().await?;
     let read = move |sql: &dyn Sql| {
-        let of = SalesOf {
-            from: midnight,
-            to: Time(i64::MAX),
-            status: String::new(),
-            kiosk: String::new(),
-        };
+        let of = SalesOf::time(midnight, Time(i64::MAX));
         Ok((
             reports::takings_since(sql, midnight)?,
             reports::glance(sql, now)?,
-            reports::sales(sql, &of, SOME)?,
-            reports::refunds_of(sql, &Default::default(), SOME)?,
-            reports::reviews_of(sql, &Default::default(), SOME)?,
+            reports::sales(sql, &of, &SOME)?.lines,
+            reports::refunds_of(sql, &Default::default(), &SOME)?,
+            reports::reviews_of(sql, &Default::default(), &SOME)?,
         ))
     };
     let (taken, glance, lines, refunds, reviews) = merchant.store.read(read).await?;
@@ -239,6 +234,10 @@ fn alarms(language: Language, standing: &[Alarm]) -> String {
                 "No notification was ever verified: check the notification address at the platform, and the key",
             ),
             Kind::DatabaseSlow => ("数据库响应缓慢", "The database is slow"),
+            Kind::BooksUnsafe => (
+                "账本存储不安全，暂停收款确认，请立即检查",
+                "The books cannot be kept safely, and payments are not confirmed: look into it now",
+            ),
             Kind::RetryWindow => (
                 "有订单失去联系，平台重试即将结束：请确认通知地址可访问",
                 "Sales are open and nobody asks for them: the platform soon gives up telling whether they were paid",

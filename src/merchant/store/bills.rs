@@ -48,12 +48,12 @@ pub fn keep(sql: &dyn Sql, bill: &Bill, digest: &[u8], report: &[u8]) -> Result<
 
 /// The bills, newest first, each with its line in the books: all, or those that are done, or not. What came of a bill
 /// that was held against the books again later is among all only.
-pub fn list(sql: &dyn Sql, is_done: Option<bool>, part: Part) -> Result<Vec<(i64, Bill)>, Failed> {
+pub fn list(sql: &dyn Sql, is_done: Option<bool>, part: &Part) -> Result<Vec<(i64, Bill)>, Failed> {
     // PostgreSQL takes a parameter for what it is first compared with: not a plain number, which is of 32 bits.
     const BILLS: &str = "SELECT line, at, name, summary FROM bills b
-        WHERE alarm = ?1 AND NOT EXISTS
+        WHERE line < ?2 AND (alarm = ?1 AND NOT EXISTS
             (SELECT 1 FROM bills later WHERE later.digest = b.digest AND later.line > b.line)
-        OR ?1 < 0 ORDER BY line DESC LIMIT ?2 OFFSET ?3";
+        OR ?1 < 0) ORDER BY line DESC LIMIT ?3";
     let read = |row: &Row| {
         let bill = Bill {
             at: Time(row.int(1)?),
@@ -63,7 +63,8 @@ pub fn list(sql: &dyn Sql, is_done: Option<bool>, part: Part) -> Result<Vec<(i64
         Ok((row.int(0)?, bill))
     };
     let alarm = is_done.map_or(-1, |is_done| i64::from(!is_done));
-    let asked = [alarm.into(), part.most.into(), part.skip.into()];
+    let before = part.after.as_ref().map_or(i64::MAX, |key| key.at);
+    let asked = [alarm.into(), before.into(), part.most.into()];
     sql.rows(BILLS, &asked)?.iter().map(read).collect()
 }
 

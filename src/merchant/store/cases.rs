@@ -65,22 +65,16 @@ impl Cases {
     }
 }
 
-const NEWEST: &str = "SELECT p.transaction_id, p.order_no, o.sale, s.kiosk, p.total, d.reason
-    FROM dispositions d JOIN payments p ON p.transaction_id = d.transaction_id
-    LEFT JOIN orders o ON o.order_no = p.order_no LEFT JOIN sales s ON s.sale = o.sale";
-
-/// The newest payments that stand so now: `refund-due` or `review`. The state is written out: only then an index knows that it
-/// is asked for.
+/// The newest payments that stand so now: `refund-due` or `review`.
 pub fn newest(sql: &dyn Sql, state: &str) -> Result<Vec<Case>, Failed> {
-    let statement = format!(
-        "{NEWEST} WHERE d.state = '{state}' AND NOT EXISTS
-            (SELECT 1 FROM dispositions n WHERE n.transaction_id = d.transaction_id AND n.line > d.line)
-         ORDER BY d.line DESC LIMIT ?1"
-    );
-    sql.rows(&statement, &[(MOST as i64).into()])?
-        .iter()
-        .map(read)
-        .collect()
+    const NEWEST: &str =
+        "SELECT p.transaction_id, p.order_no, o.sale, s.kiosk, coalesce(f.total, p.total), w.reason
+        FROM owed w JOIN payments p ON p.transaction_id = w.transaction_id
+        LEFT JOIN foreign_payments f ON f.transaction_id = w.transaction_id
+        LEFT JOIN orders o ON o.order_no = p.order_no LEFT JOIN sales s ON s.sale = o.sale
+        WHERE w.state = ?1 ORDER BY w.since DESC, w.transaction_id DESC LIMIT ?2";
+    let asked = [state.into(), (MOST as i64).into()];
+    sql.rows(NEWEST, &asked)?.iter().map(read).collect()
 }
 
 /// The payments that wait for their goods since before then.

@@ -25,8 +25,16 @@ const UNAWAITED: usize = 8;
 
 /// Runs a request in the transaction that was begun, if one was; what it returns gives the answer, after the commit.
 pub type Job = Box<dyn FnOnce(Result<&Connection, Unavailable>) -> Answer + Send>;
-/// Gives the answer.
-pub type Answer = Box<dyn FnOnce() + Send>;
+/// Gives the answer, or tells that nothing was committed.
+pub type Answer = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
+
+/// What is told where a commit found no room.
+const DISK_FULL: &str = "the disk is full: nothing can be booked until there is room";
+
+/// Whether a commit found no room.
+pub fn is_disk_full(error: &Unavailable) -> bool {
+    error.0 == DISK_FULL
+}
 
 /// The way to the writer.
 #[derive(Clone, Debug)]
@@ -106,7 +114,7 @@ pub fn job<T: Send + 'static>(
 ) -> Job {
     Box::new(move |begun| {
         let result = begun.and_then(|connection| Ok(in_savepoint(connection, request)?));
-        Box::new(move || answer(result))
+        Box::new(move |committed: Result<(), Unavailable>| answer(committed.and(result)))
     })
 }
 
@@ -125,6 +133,14 @@ fn in_savepoint<T>(
 
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+/// Whether a commit that failed so has not begun to write what makes it count: there was no room for the rest, or a page
+/// that it needs is damaged.
+fn is_not_begun(error: &rusqlite::Error) -> bool {
+    let codes = [ErrorCode::DiskFull, ErrorCode::DatabaseCorrupt];
+    let code = error.sqlite_error_code();
+    code.is_some_and(|code| codes.contains(&code))
 }
 
 /// A server that cannot write must not go on answering: its supervisor is to start another.
@@ -168,16 +184,30 @@ pub fn commit_together(
             return Err(error);
         }
         if let Some(first) = jobs.next() {
-            first(Err(Failed::from(error).into()))();
+            first(Err(Failed::from(error).into()))(Ok(()));
         }
         return Ok(());
     }
     let mut answers: Vec<Answer> = jobs.map(|job| job(Ok(connection))).collect();
     if planted::has(Bug::AnswerBeforeCommit) {
-        answers.drain(..).for_each(|answer| answer());
+        answers.drain(..).for_each(|answer| answer(Ok(())));
     }
-    run(connection, "COMMIT")?;
-    answers.into_iter().for_each(|answer| answer());
+    let committed = match run(connection, "COMMIT") {
+        Ok(()) => Ok(()),
+        // What makes the transaction count was not written, so nothing is in doubt: it is rolled back, and was not made.
+        Err(error) if is_not_begun(&error) => {
+            if !connection.is_autocommit() {
+                run(connection, "ROLLBACK")?;
+            }
+            Err(match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => Unavailable(DISK_FULL.to_owned()),
+                _ => Failed::from(error).into(),
+            })
+        }
+        Err(error) => return Err(error),
+    };
+    let answer_all = |answer: Answer| answer(committed.clone());
+    answers.into_iter().for_each(answer_all);
     Ok(())
 }
 

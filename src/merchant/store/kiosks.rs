@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::ids::KioskName;
 use crate::merchant::ledger::Time;
 use crate::merchant::store::sql::{Failed, Row, Sql};
+use crate::merchant::store::sums;
 
 /// A kiosk that was not heard of for so long is silent: it tells how it is once a minute.
 pub const SILENT_AFTER: Duration = Duration::from_secs(180);
@@ -82,13 +83,9 @@ pub fn all(sql: &dyn Sql) -> Result<Vec<(KioskName, Seen)>, Failed> {
     sql.rows(all, &[])?.iter().map(read).collect()
 }
 
-/// What each kiosk took since then: how many sales were dispensed, and their fen.
+/// What each kiosk took of the sales that began on days from then on: how many were dispensed, and their fen.
 pub fn takings(sql: &dyn Sql, since: Time) -> Result<Vec<(KioskName, i64, i64)>, Failed> {
-    const TAKINGS: &str = "SELECT kiosk, count(*), CAST(sum(total) AS BIGINT) FROM sales
-        WHERE created_at >= ?1 AND status = 'dispensed' GROUP BY kiosk ORDER BY kiosk";
     let read = |row: &Row| Ok((row.name(0, KioskName::new)?, row.int(1)?, row.int(2)?));
-    sql.rows(TAKINGS, &[since.0.into()])?
-        .iter()
-        .map(read)
-        .collect()
+    let takings = sums::takings_of_kiosks(sql, since)?;
+    takings.iter().map(read).collect()
 }

@@ -50,7 +50,7 @@ impl PostgresDatabase {
         let session = thread::scope(|scope| {
             let opened = scope.spawn(|| {
                 let mut session = Session::connect(url)?;
-                check_settings(&mut session)?;
+                warn_of_settings(&mut session)?;
                 migrate(&mut session)?;
                 Ok::<_, NotUsable>(session)
             });
@@ -93,6 +93,12 @@ impl PostgresDatabase {
         question: impl Fn(&dyn Sql) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
         self.on_a_session(move |session| session.read(&question))
+            .await
+    }
+
+    /// Whether the database still keeps what it commits: its settings may be changed while it runs.
+    pub async fn look(&self) -> Result<(), Unavailable> {
+        self.on_a_session(|session| refuse_forgetful(&mut session.client))
             .await
     }
 
@@ -194,10 +200,16 @@ impl Session {
             "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 5000;
              SET enable_seqscan = off; SET jit = off",
         )?;
+        refuse_forgetful(&mut client)?;
         Ok(Session {
             client,
             prepared: RefCell::default(),
         })
+    }
+
+    /// Brings the schema up to date for a command; refuses one that is newer than this program.
+    pub fn migrate(&mut self) -> Result<(), NotUsable> {
+        migrate(self)
     }
 
     /// Reads what is committed.
@@ -321,7 +333,14 @@ impl Sql for InTransaction<'_> {
 
     fn take_time(&self) -> Result<(), Failed> {
         let mut transaction = self.transaction.borrow_mut();
-        Ok(transaction.batch_execute("SET LOCAL statement_timeout = 60000")?)
+        Ok(transaction.batch_execute("SET LOCAL statement_timeout = 600000")?)
+    }
+
+    fn alone(&self) -> Result<(), Failed> {
+        let mut transaction = self.transaction.borrow_mut();
+        Ok(transaction.batch_execute(
+            "LOCK TABLE sales, payments, dispositions IN SHARE ROW EXCLUSIVE MODE",
+        )?)
     }
 
     fn tell(&self, sale: &str) -> Result<(), Failed> {
@@ -375,16 +394,33 @@ impl<'a> FromSql<'a> for Value {
     }
 }
 
-/// Refuses a database that forgets what it has committed; warns of one that has no second copy.
-fn check_settings(session: &mut Session) -> Result<(), NotUsable> {
-    for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
-        let stands = setting_of(session, setting)?;
-        if stands == "off" {
-            return Err(NotUsable::Setting(format!(
-                "{setting} is off: PostgreSQL would forget payments it has confirmed; set it to on in postgresql.conf"
-            )));
+/// Refuses a database that forgets what it has committed, or cannot hold every text.
+fn refuse_forgetful(client: &mut Client) -> Result<(), Failed> {
+    const SETTINGS: &str =
+        "SELECT name, current_setting(name) FROM unnest(ARRAY['fsync', 'synchronous_commit',
+        'full_page_writes', 'server_encoding']) AS name";
+    for row in client.query(SETTINGS, &[])? {
+        let (setting, stands): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+        match (setting, stands) {
+            ("server_encoding", "UTF8") => {}
+            ("server_encoding", _) => {
+                return Err(Failed::Nonsense(format!(
+                    "the database's encoding is {stands}: create one with ENCODING 'UTF8', which holds every text"
+                )));
+            }
+            (_, "off") => {
+                return Err(Failed::Nonsense(format!(
+                    "{setting} is off: PostgreSQL would forget payments it has confirmed; set it to on in postgresql.conf"
+                )));
+            }
+            _ => {}
         }
     }
+    Ok(())
+}
+
+/// Warns of a database that has no second copy.
+fn warn_of_settings(session: &mut Session) -> Result<(), NotUsable> {
     if setting_of(session, "synchronous_standby_names")?.is_empty() {
         tracing::warn!(
             "PostgreSQL has no synchronous standby: if its disk is lost, so are payments that were confirmed (synchronous_standby_names)"
@@ -401,7 +437,7 @@ fn setting_of(session: &mut Session, setting: &str) -> Result<String, Failed> {
 }
 
 /// Brings the schema up to date, one server after the other.
-fn migrate(session: &mut Session) -> Result<(), Failed> {
+fn migrate(session: &mut Session) -> Result<(), NotUsable> {
     let mut transaction = session.client.transaction()?;
     // It may take its time, and so may another server that does the same.
     transaction.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")?;
@@ -412,10 +448,17 @@ fn migrate(session: &mut Session) -> Result<(), Failed> {
         .query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[])?
         .try_get(0)?;
     let migrations = schema::postgres::MIGRATIONS;
+    schema::refuse_newer(applied, migrations.len())?;
     for (migration, version) in migrations.iter().zip(1i64..).skip(applied as usize) {
         transaction.batch_execute(migration)?;
         transaction.execute("INSERT INTO schema_version VALUES ($1)", &[&version])?;
     }
     transaction.commit()?;
     Ok(())
+}
+
+impl From<::postgres::Error> for NotUsable {
+    fn from(error: ::postgres::Error) -> NotUsable {
+        NotUsable::Failed(error.into())
+    }
 }

@@ -1,6 +1,9 @@
-//! What the books say to people: refunds, reviews, the balance, today's sales. Read only, also beside a running server.
+//! What the books say to people: refunds, reviews, sales, problems. Read only, also beside a running server.
+//!
+//! Lists are leafed through by key, and no question reads more than a bounded part of the books, however many they are.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -10,6 +13,11 @@ use crate::merchant::reconcile::Ours;
 use crate::merchant::store::books::LIVE;
 use crate::merchant::store::quarantine::AMBIGUOUS;
 use crate::merchant::store::sql::{Failed, Row, Sql};
+use crate::merchant::store::sums;
+
+pub use crate::merchant::store::sums::{
+    Balance, balance, full_balance, sales_by_status, takings_since,
+};
 
 /// Money that must go back, or a payment that needs a person (CONTRACT.md, `merchant refunds|reviews --json`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -32,26 +40,6 @@ pub struct Entry {
     pub state: &'static str,
     /// Since when, in milliseconds since 1970.
     pub since: i64,
-}
-
-/// M2 in one line, in fen: `verified` is the sum of all the others.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Balance {
-    /// All verified payments.
-    pub verified: i64,
-    /// Goods that came out.
-    pub dispensed: i64,
-    /// Money that must go back.
-    pub refund_due: i64,
-    /// Money that went back.
-    pub refunded: i64,
-    /// Payments that need a person.
-    pub review: i64,
-    /// Paid sales that wait for their claim or its outcome.
-    pub waiting: i64,
-    /// Whether the equation holds.
-    pub holds: bool,
 }
 
 /// A sale in a list.
@@ -82,21 +70,47 @@ impl Line {
     }
 }
 
+/// A place in a list: what comes after it is on the next page. As text, `AT-NAME`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// The time, or the line, by which the list is sorted.
+    pub at: i64,
+    /// Which of those with the same.
+    pub name: String,
+}
+
+impl Key {
+    /// The place that is written so.
+    pub fn read(text: &str) -> Option<Key> {
+        let (at, name) = text.split_once('-')?;
+        let (at, name) = (at.parse().ok()?, name.to_owned());
+        Some(Key { at, name })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.at, self.name)
+    }
+}
+
 /// A part of a list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
-    /// So many are left out before it.
-    pub skip: i64,
+    /// It comes after this, or is the first.
+    pub after: Option<Key>,
     /// No more than so many.
     pub most: i64,
 }
 
 impl Part {
     /// Everything.
-    pub const ALL: Part = Part {
-        skip: 0,
-        most: i64::MAX,
-    };
+    pub const ALL: Part = Part::first(i64::MAX);
+
+    /// The first of a list.
+    pub const fn first(most: i64) -> Part {
+        Part { after: None, most }
+    }
 }
 
 /// What payments are asked for.
@@ -104,93 +118,92 @@ impl Part {
 pub struct EntriesOf {
     /// For this reason, if it is not empty.
     pub reason: String,
-    /// Of this name, if it is not empty.
-    pub transaction: String,
 }
 
-/// What was paid: in fen, or in the smallest unit of another currency.
-const PAID: &str = "coalesce((SELECT f.total FROM foreign_payments f WHERE f.transaction_id = p.transaction_id), p.total)";
-
-/// Payments that stand so now. The state is written out: only then an index knows that it is asked for.
-fn standing(state: &str) -> String {
-    format!(
-        "FROM dispositions d JOIN payments p ON p.transaction_id = d.transaction_id
-         WHERE d.state = '{state}' AND NOT EXISTS
-            (SELECT 1 FROM dispositions n WHERE n.transaction_id = d.transaction_id AND n.line > d.line)"
-    )
+impl Entry {
+    /// Its place in a list.
+    pub fn key(&self) -> Key {
+        Key {
+            at: self.since,
+            name: self.transaction_id.clone(),
+        }
+    }
 }
 
-fn entries(
-    sql: &dyn Sql,
-    (state, told): (&str, &'static str),
-    of: &EntriesOf,
-    part: Part,
-) -> Result<Vec<Entry>, Failed> {
-    let statement = format!(
-        "SELECT p.transaction_id, p.order_no,
-            (SELECT o.sale FROM orders o WHERE o.order_no = p.order_no), {PAID}, d.reason, d.at,
-            (SELECT f.fee_type FROM foreign_payments f WHERE f.transaction_id = p.transaction_id) {}
-         AND (?1 = '' OR d.reason = ?1) AND (?2 = '' OR d.transaction_id = ?2)
-         ORDER BY d.at, d.transaction_id LIMIT ?3 OFFSET ?4",
-        standing(state)
-    );
-    let read = |row: &Row| {
-        Ok(Entry {
-            transaction_id: row.text(0)?.to_owned(),
-            order_no: row.text(1)?.to_owned(),
-            sale: row.some_text(2)?.map(str::to_owned),
-            amount: row.int(3)?,
-            reason: row.text(4)?.to_owned(),
-            state: told,
-            since: row.int(5)?,
-            currency: row.some_text(6)?.map(str::to_owned),
-        })
+const ENTRY: &str = "SELECT w.transaction_id, p.order_no,
+    (SELECT o.sale FROM orders o WHERE o.order_no = p.order_no), coalesce(f.total, p.total),
+    w.reason, w.state, w.since, f.fee_type
+    FROM owed w JOIN payments p ON p.transaction_id = w.transaction_id
+    LEFT JOIN foreign_payments f ON f.transaction_id = w.transaction_id";
+
+fn read_entry(row: &Row) -> Result<Entry, Failed> {
+    Ok(Entry {
+        transaction_id: row.text(0)?.to_owned(),
+        order_no: row.text(1)?.to_owned(),
+        sale: row.some_text(2)?.map(str::to_owned),
+        amount: row.int(3)?,
+        reason: row.text(4)?.to_owned(),
+        state: match row.text(5)? {
+            "review" => "open",
+            _ => "due",
+        },
+        since: row.int(6)?,
+        currency: row.some_text(7)?.map(str::to_owned),
+    })
+}
+
+fn entries(sql: &dyn Sql, state: &str, of: &EntriesOf, part: &Part) -> Result<Vec<Entry>, Failed> {
+    let reason = match of.reason.is_empty() {
+        true => "?5 = ''",
+        false => "w.reason = ?5",
     };
+    let statement = format!(
+        "{ENTRY} WHERE w.state = ?1 AND {reason} AND w.since >= ?2 AND (w.since > ?2 OR w.transaction_id > ?3)
+         ORDER BY w.since, w.transaction_id LIMIT ?4"
+    );
+    let first = Key {
+        at: i64::MIN,
+        name: String::new(),
+    };
+    let after = part.after.as_ref().unwrap_or(&first);
     let asked = [
-        (&of.reason).into(),
-        (&of.transaction).into(),
+        state.into(),
+        after.at.into(),
+        (&after.name).into(),
         part.most.into(),
-        part.skip.into(),
+        (&of.reason).into(),
     ];
-    sql.rows(&statement, &asked)?.iter().map(read).collect()
+    sql.rows(&statement, &asked)?
+        .iter()
+        .map(read_entry)
+        .collect()
 }
 
 /// Every payment whose money must go back, oldest first.
 pub fn refunds(sql: &dyn Sql) -> Result<Vec<Entry>, Failed> {
-    refunds_of(sql, &EntriesOf::default(), Part::ALL)
+    refunds_of(sql, &EntriesOf::default(), &Part::ALL)
 }
 
 /// Some of them.
-pub fn refunds_of(sql: &dyn Sql, of: &EntriesOf, part: Part) -> Result<Vec<Entry>, Failed> {
-    entries(sql, ("refund-due", "due"), of, part)
+pub fn refunds_of(sql: &dyn Sql, of: &EntriesOf, part: &Part) -> Result<Vec<Entry>, Failed> {
+    entries(sql, "refund-due", of, part)
 }
 
 /// What is owed or open of this payment, if anything is.
 pub fn unsettled(sql: &dyn Sql, transaction: &str) -> Result<Option<Entry>, Failed> {
-    let of = EntriesOf {
-        transaction: transaction.to_owned(),
-        ..EntriesOf::default()
-    };
-    let mut found = refunds_of(sql, &of, Part::ALL)?;
-    found.extend(reviews_of(sql, &of, Part::ALL)?);
-    Ok(found.pop())
+    let statement = format!("{ENTRY} WHERE w.transaction_id = ?1");
+    let found = sql.rows(&statement, &[transaction.into()])?;
+    found.first().map(read_entry).transpose()
 }
 
 /// Every payment that needs a person, oldest first.
 pub fn reviews(sql: &dyn Sql) -> Result<Vec<Entry>, Failed> {
-    reviews_of(sql, &EntriesOf::default(), Part::ALL)
+    reviews_of(sql, &EntriesOf::default(), &Part::ALL)
 }
 
 /// Some of them.
-pub fn reviews_of(sql: &dyn Sql, of: &EntriesOf, part: Part) -> Result<Vec<Entry>, Failed> {
-    entries(sql, ("review", "open"), of, part)
-}
-
-/// How many payments must go back, or need a person, and their sum in fen.
-fn sum_of(sql: &dyn Sql, state: &str) -> Result<(i64, i64), Failed> {
-    let sum = "SELECT count(*), CAST(coalesce(sum(p.total), 0) AS BIGINT)";
-    let row = sql.row(&format!("{sum} {}", standing(state)), &[])?;
-    Ok((row.int(0)?, row.int(1)?))
+pub fn reviews_of(sql: &dyn Sql, of: &EntriesOf, part: &Part) -> Result<Vec<Entry>, Failed> {
+    entries(sql, "review", of, part)
 }
 
 /// What the books show at a glance, however many payments they hold.
@@ -222,14 +235,13 @@ pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
     const REFUSED: &str =
         "SELECT (SELECT count(*) FROM refused WHERE at BETWEEN ?1 AND ?1 + 1200000 AND coalesce(kind, '') <> ?2)
         + (SELECT count(*) FROM unverified WHERE is_known = 1 AND at BETWEEN ?1 AND ?1 + 1200000)
-        + (SELECT count(*) FROM dispositions
-            WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order') AND at BETWEEN ?1 AND ?1 + 1200000),
+        + (SELECT count(*) FROM mispaid WHERE at BETWEEN ?1 AND ?1 + 1200000 AND reason <> 'currency'),
         (SELECT count(*) FROM refused WHERE at BETWEEN ?1 AND ?1 + 1200000 AND kind = ?2)";
     let live = sql.row(&live, &[])?;
     let refused = sql.row(REFUSED, &[since.0.into(), AMBIGUOUS.into()])?;
     Ok(Glance {
-        refunds: sum_of(sql, "refund-due")?,
-        reviews: sum_of(sql, "review")?,
+        refunds: sums::owed(sql, "refund-due")?,
+        reviews: sums::owed(sql, "review")?,
         live: live.int(0)?,
         waiting_since: live.some_int(1)?.map(Time),
         refused: refused.int(0)?,
@@ -240,8 +252,11 @@ pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
 /// Sales that are open, or were for an hour before they were closed, and began since then, with whose they are; no more than
 /// a thousand. One that was given up may have been paid all the same.
 pub fn open_sales(sql: &dyn Sql, since: Time) -> Result<Vec<(String, String, Time)>, Failed> {
-    const OPEN: &str = "SELECT sale, kiosk, created_at FROM sales WHERE created_at >= ?1
-        AND (status = 'open' OR (status = 'closed' AND ended_at >= created_at + ?2))
+    // Open ones among those that have not ended, not among all of that time: the sums keep the index by time out of it.
+    const OPEN: &str = "SELECT sale, kiosk, created_at FROM
+        (SELECT sale, kiosk, created_at FROM sales WHERE ended_at IS NULL AND status = 'open' AND created_at + 0 >= ?1
+         UNION ALL SELECT sale, kiosk, created_at FROM sales
+            WHERE created_at >= ?1 AND status = 'closed' AND ended_at >= created_at + ?2) AS stood_open
         ORDER BY created_at LIMIT 1000";
     let read = |row: &Row| {
         let (sale, kiosk) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
@@ -269,19 +284,27 @@ pub struct Stream {
 
 /// How payments came in since then; a sale that began after `lately` may still be paid.
 pub fn stream(sql: &dyn Sql, since: Time, lately: Time) -> Result<Stream, Failed> {
-    const SALES: &str =
-        "SELECT count(*), count(paid_at), max(paid_at) FROM sales WHERE created_at >= ?1";
-    const UNPAID: &str = "SELECT count(*) FROM sales WHERE created_at > ?1 AND created_at <= ?2";
-    let row = sql.row(SALES, &[since.0.into()])?;
-    let paid_at = row.some_int(2)?.map(Time);
+    // Where so many sales in a row were not paid, it does not matter any more how many they are.
+    const MANY: [i64; 2] = [1000, 20_000];
+    const PAID: &str = "SELECT max(paid_at) FROM
+        (SELECT paid_at FROM sales WHERE created_at >= ?1 ORDER BY created_at DESC LIMIT ?2) AS newest";
+    const UNPAID: &str = "SELECT count(*) FROM
+        (SELECT 1 FROM sales WHERE created_at > ?1 AND created_at <= ?2 LIMIT ?3) AS unpaid";
+    let (sales, paid) = sums::paid_since(sql, since)?;
+    let mut paid_at = None;
+    for many in MANY {
+        if paid_at.is_none() {
+            let row = sql.row(PAID, &[since.0.into(), many.into()])?;
+            paid_at = row.some_int(0)?.map(Time);
+        }
+    }
     let quiet_since = paid_at.unwrap_or(since);
+    let asked = [quiet_since.0.into(), lately.0.into(), MANY[1].into()];
     Ok(Stream {
-        sales: row.int(0)?,
-        paid: row.int(1)?,
+        sales,
+        paid,
         paid_at,
-        unpaid: sql
-            .row(UNPAID, &[quiet_since.0.into(), lately.0.into()])?
-            .int(0)?,
+        unpaid: sql.row(UNPAID, &asked)?.int(0)?,
     })
 }
 
@@ -298,58 +321,72 @@ pub struct Problem {
     pub what: String,
 }
 
-/// Whatever was sent and is no good, of this kind if it is not empty, newest first.
-pub fn problems(sql: &dyn Sql, kind: &str, part: Part) -> Result<Vec<Problem>, Failed> {
-    const PROBLEMS: &str = "SELECT at, kind, order_no, what FROM (
-            SELECT at, 'not-paid' AS kind, coalesce(order_no, '') AS order_no, what FROM attempts
-            UNION ALL SELECT at, CASE kind WHEN 'signature-ambiguous' THEN kind ELSE 'refused' END, '', reason FROM refused
-            UNION ALL SELECT at, 'unverified', order_no, reason FROM unverified
-            UNION ALL SELECT at, 'unverified', '', reason FROM quarantine
-            UNION ALL SELECT d.at, d.reason, p.order_no, p.transaction_id FROM dispositions d
-                JOIN payments p ON p.transaction_id = d.transaction_id
-                WHERE d.state = 'refund-due' AND d.reason IN ('amount', 'unknown-order', 'currency')) AS problems
-        WHERE ?1 = '' OR kind = ?1 ORDER BY at DESC, kind, what LIMIT ?2 OFFSET ?3";
+/// Whatever was sent and is no good, of this kind if it is not empty, newest first. The name in a key says how many of
+/// the same moment come before.
+pub fn problems(sql: &dyn Sql, kind: &str, part: &Part) -> Result<Vec<Problem>, Failed> {
+    const NEWEST: &str = "at <= ?1 ORDER BY at DESC LIMIT ?2";
+    const ATTEMPTS: &str =
+        "SELECT at, 'not-paid', coalesce(order_no, ''), what FROM attempts WHERE";
+    const REFUSED: &str = "SELECT at, 'refused', '', reason FROM refused WHERE coalesce(kind, '') <> 'signature-ambiguous' AND";
+    const AMBIGUOUS: &str =
+        "SELECT at, kind, '', reason FROM refused WHERE kind = 'signature-ambiguous' AND";
+    const UNVERIFIED: &str = "SELECT at, 'unverified', order_no, reason FROM unverified WHERE";
+    const JUNK: &str = "SELECT at, 'unverified', '', reason FROM quarantine WHERE";
+    const MISPAID: &str = "SELECT m.at, m.reason, p.order_no, p.transaction_id FROM mispaid m
+        JOIN payments p ON p.transaction_id = m.transaction_id WHERE";
+    let (upto, seen) = match &part.after {
+        Some(key) => (key.at, key.name.parse().unwrap_or(0)),
+        None => (i64::MAX, 0),
+    };
+    let most = part.most.saturating_add(seen);
     let read = |row: &Row| {
-        Ok(Problem {
+        Ok::<_, Failed>(Problem {
             at: Time(row.int(0)?),
             kind: row.text(1)?.to_owned(),
             order_no: row.text(2)?.to_owned(),
             what: row.text(3)?.to_owned(),
         })
     };
-    let asked = [kind.into(), part.most.into(), part.skip.into()];
-    sql.rows(PROBLEMS, &asked)?.iter().map(read).collect()
+    let mut found: Vec<Problem> = Vec::new();
+    for (word, statement) in [
+        ("not-paid", ATTEMPTS),
+        ("refused", REFUSED),
+        ("signature-ambiguous", AMBIGUOUS),
+        ("unverified", UNVERIFIED),
+        ("unverified", JUNK),
+    ] {
+        if kind.is_empty() || kind == word {
+            let statement = format!("{statement} {NEWEST}");
+            for row in sql.rows(&statement, &[upto.into(), most.into()])? {
+                found.push(read(&row)?);
+            }
+        }
+    }
+    if kind.is_empty() || ["amount", "unknown-order", "currency"].contains(&kind) {
+        let statement = format!(
+            "{MISPAID} (?3 = '' OR m.reason = ?3) AND m.at <= ?1 ORDER BY m.at DESC LIMIT ?2"
+        );
+        for row in sql.rows(&statement, &[upto.into(), most.into(), kind.into()])? {
+            found.push(read(&row)?);
+        }
+    }
+    found.sort_by(|a, b| {
+        let order = b.at.cmp(&a.at).then_with(|| a.kind.cmp(&b.kind));
+        order.then_with(|| a.what.cmp(&b.what))
+    });
+    let (seen, most) = (seen.max(0) as usize, part.most.max(0) as usize);
+    Ok(found.into_iter().skip(seen).take(most).collect())
 }
 
-/// The equation M2. It holds when every verified payment has a disposition, and the sales agree with their payments.
-pub fn balance(sql: &dyn Sql) -> Result<Balance, Failed> {
-    const BALANCE: &str = "SELECT CAST(coalesce(sum(total), 0) AS BIGINT),
-        CAST(coalesce(sum(total) FILTER (WHERE state = 'dispensed'), 0) AS BIGINT),
-        CAST(coalesce(sum(total) FILTER (WHERE state = 'refund-due'), 0) AS BIGINT),
-        CAST(coalesce(sum(total) FILTER (WHERE state = 'refunded'), 0) AS BIGINT),
-        CAST(coalesce(sum(total) FILTER (WHERE state = 'review'), 0) AS BIGINT),
-        CAST(coalesce(sum(total) FILTER (WHERE state = 'waiting'), 0) AS BIGINT) FROM books";
-    // A sale's payment is of its exact amount, and waits exactly as long as the sale is paid or claimed.
-    const DISAGREE: &str =
-        "SELECT count(*) FROM sales s LEFT JOIN books b ON b.transaction_id = s.paid_by
-        WHERE s.paid_by IS NOT NULL AND (b.total IS DISTINCT FROM s.total
-            OR (b.state = 'waiting') > (s.status IN ('paid', 'claimed'))
-            OR (s.status = 'paid') > (b.state = 'waiting'))";
-    sql.take_time()?;
-    let disagree = sql.row(DISAGREE, &[])?.int(0)?;
-    let sums = sql.row(BALANCE, &[])?;
-    let (verified, dispensed) = (sums.int(0)?, sums.int(1)?);
-    let (refund_due, refunded) = (sums.int(2)?, sums.int(3)?);
-    let (review, waiting) = (sums.int(4)?, sums.int(5)?);
-    let placed = dispensed + refund_due + refunded + review + waiting;
-    Ok(Balance {
-        verified,
-        dispensed,
-        refund_due,
-        refunded,
-        review,
-        waiting,
-        holds: disagree == 0 && verified == placed,
+/// The place after these problems, which came after that one.
+pub fn key_after(problems: &[Problem], before: Option<&Key>) -> Option<Key> {
+    let at = problems.last()?.at;
+    let here = problems.iter().filter(|problem| problem.at == at).count();
+    let earlier = before.filter(|key| key.at == at.0);
+    let earlier = earlier.and_then(|key| key.name.parse().ok()).unwrap_or(0);
+    Some(Key {
+        at: at.0,
+        name: (here + earlier).to_string(),
     })
 }
 
@@ -364,42 +401,120 @@ pub struct SalesOf {
     pub status: String,
     /// Of this kiosk, if it is not empty.
     pub kiosk: String,
+    /// With a number that ends so, if it is not empty.
+    pub ending: String,
+    /// Where no index helps, no more than so many are looked at.
+    pub looked_at: i64,
 }
 
-/// Sales, each with its name, newest first.
-pub fn sales(sql: &dyn Sql, of: &SalesOf, part: Part) -> Result<Vec<(String, Line)>, Failed> {
-    const SALES: &str = "SELECT created_at, kiosk, total, status,
-        (SELECT order_no FROM orders WHERE orders.sale = sales.sale ORDER BY place DESC LIMIT 1), sale
-        FROM sales WHERE created_at >= ?1 AND created_at < ?2 AND (?3 = '' OR status = ?3) AND (?4 = '' OR kiosk = ?4)
-        ORDER BY created_at DESC, sale LIMIT ?5 OFFSET ?6";
-    let read = |row: &Row| Ok((row.text(5)?.to_owned(), Line::read(row)?));
-    let asked = [
-        of.from.0.into(),
-        of.to.0.into(),
-        (&of.status).into(),
-        (&of.kiosk).into(),
-        part.most.into(),
-        part.skip.into(),
-    ];
-    sql.rows(SALES, &asked)?.iter().map(read).collect()
+impl SalesOf {
+    /// All of that time.
+    pub fn time(from: Time, to: Time) -> SalesOf {
+        SalesOf {
+            from,
+            to,
+            status: String::new(),
+            kiosk: String::new(),
+            ending: String::new(),
+            looked_at: i64::MAX,
+        }
+    }
 }
 
-/// How many sales began since then, how many of them were dispensed, and their takings in fen.
-pub fn takings_since(sql: &dyn Sql, since: Time) -> Result<(i64, i64, i64), Failed> {
-    const TAKINGS: &str = "SELECT count(*), count(*) FILTER (WHERE status = 'dispensed'),
-        CAST(coalesce(sum(total) FILTER (WHERE status = 'dispensed'), 0) AS BIGINT) FROM sales WHERE created_at >= ?1";
-    let row = sql.row(TAKINGS, &[since.0.into()])?;
-    Ok((row.int(0)?, row.int(1)?, row.int(2)?))
+/// Sales that were found, each with its name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sales {
+    /// Newest first.
+    pub lines: Vec<(String, Line)>,
+    /// How far was looked, where that was not everything and fewer than asked for were found.
+    pub looked_to: Option<Key>,
 }
 
-/// How many sales stand where.
-pub fn sales_by_status(sql: &dyn Sql) -> Result<Vec<(String, i64)>, Failed> {
-    let rows = sql.rows(
-        "SELECT status, count(*) FROM sales GROUP BY status ORDER BY status",
-        &[],
-    )?;
-    let read = |row: &Row| Ok((row.text(0)?.to_owned(), row.int(1)?));
-    rows.iter().map(read).collect()
+/// The place of a sale in a list.
+pub fn key_of((sale, line): &(String, Line)) -> Key {
+    Key {
+        at: line.created_at.0,
+        name: sale.clone(),
+    }
+}
+
+/// Sales, newest first.
+pub fn sales(sql: &dyn Sql, of: &SalesOf, part: &Part) -> Result<Sales, Failed> {
+    /// So many are read at once.
+    const AT_ONCE: i64 = 1000;
+    const LIVE: [&str; 3] = ["open", "paid", "claimed"];
+    const GONE_WRONG: [&str; 3] = ["not-dispensed", "unknown", "expired"];
+    let is_complete = sums::are_complete(sql)?;
+    // Where to look: the shortest list that has all of them.
+    let (source, at) = match () {
+        // The sum keeps the index by time out of it, which has all sales there ever were.
+        () if LIVE.contains(&&*of.status) => {
+            ("sales s WHERE s.ended_at IS NULL", "s.created_at + 0")
+        }
+        () if is_complete && GONE_WRONG.contains(&&*of.status) => (
+            "sales_gone_wrong k JOIN sales s ON s.sale = k.sale WHERE k.status = ?5",
+            "k.created_at",
+        ),
+        () if is_complete && !of.kiosk.is_empty() => (
+            "sales_of_kiosk k JOIN sales s ON s.sale = k.sale WHERE k.kiosk = ?6",
+            "k.created_at",
+        ),
+        () => ("sales s WHERE true", "s.created_at"),
+    };
+    let sale = match at.starts_with('k') {
+        true => "k.sale",
+        false => "s.sale",
+    };
+    let statement = format!(
+        "SELECT s.created_at, s.kiosk, s.total, s.status,
+            CASE WHEN (?5 = '' OR s.status = ?5) AND (?6 = '' OR s.kiosk = ?6) THEN (SELECT o.order_no FROM orders o
+                WHERE o.sale = s.sale AND (?7 = '' OR
+                    substr(o.order_no, CAST(length(o.order_no) - length(?7) + 1 AS INTEGER)) = ?7)
+                ORDER BY o.place DESC LIMIT 1) END, s.sale
+        FROM {source} AND {at} >= ?1 AND {at} <= ?2 AND ({at} < ?2 OR {sale} < ?3)
+        ORDER BY {at} DESC, {sale} DESC LIMIT ?4"
+    );
+    let mut after = part.after.clone().filter(|key| key.at < of.to.0);
+    let mut chunk = part.most.clamp(1, AT_ONCE);
+    let mut looked_at = 0;
+    let mut lines = Vec::new();
+    loop {
+        let first = Key {
+            at: of.to.0.saturating_sub(1),
+            name: "~".to_owned(),
+        };
+        let place = after.as_ref().unwrap_or(&first);
+        let asked = [
+            of.from.0.into(),
+            place.at.into(),
+            (&place.name).into(),
+            chunk.into(),
+            (&of.status).into(),
+            (&of.kiosk).into(),
+            (&of.ending).into(),
+        ];
+        let rows = sql.rows(&statement, &asked)?;
+        let is_end = (rows.len() as i64) < chunk;
+        for row in &rows {
+            if row.some_text(4)?.is_some() {
+                lines.push((row.text(5)?.to_owned(), Line::read(row)?));
+                if lines.len() as i64 >= part.most {
+                    let looked_to = None;
+                    return Ok(Sales { lines, looked_to });
+                }
+            }
+        }
+        if let Some(row) = rows.last() {
+            let (at, name) = (row.int(0)?, row.text(5)?.to_owned());
+            after = Some(Key { at, name });
+        }
+        looked_at += rows.len() as i64;
+        if is_end || looked_at >= of.looked_at {
+            let looked_to = after.filter(|_| !is_end);
+            return Ok(Sales { lines, looked_to });
+        }
+        chunk = AT_ONCE;
+    }
 }
 
 /// The last moment of which the books know anything.
@@ -413,8 +528,11 @@ pub fn last_moment(sql: &dyn Sql) -> Result<Time, Failed> {
 
 /// Every payment in the books: name, amount in fen, and when it was made by the platform's clock.
 pub fn payments(sql: &dyn Sql) -> Result<HashMap<TransactionId, Ours>, Failed> {
-    let payments = format!("SELECT p.transaction_id, {PAID}, p.time_end FROM payments p");
-    let rows = sql.rows(&payments, &[])?;
+    // What was paid in another currency counts in its smallest unit, as on the bill.
+    const PAYMENTS: &str =
+        "SELECT p.transaction_id, coalesce(f.total, p.total), p.time_end FROM payments p
+        LEFT JOIN foreign_payments f ON f.transaction_id = p.transaction_id";
+    let rows = sql.rows(PAYMENTS, &[])?;
     let read = |row: &Row| {
         let total = row.int(1)?;
         let ours = Ours {

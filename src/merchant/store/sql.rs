@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+use ::postgres::error::SqlState;
+use rusqlite::ErrorCode;
+
 use crate::ids;
 
 /// A parameter of a statement.
@@ -147,8 +150,13 @@ pub trait Sql {
         ""
     }
 
-    /// What is asked from here on in this transaction may take a minute.
+    /// What is asked from here on in this transaction may take ten minutes.
     fn take_time(&self) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    /// Nobody else changes sales or payments until this transaction ends. Comes before anything else in it.
+    fn alone(&self) -> Result<(), Failed> {
         Ok(())
     }
 
@@ -177,15 +185,52 @@ pub enum Failed {
     Nonsense(String),
 }
 
+impl Failed {
+    /// Whether the database file is not what it was written as.
+    pub fn is_damage(&self) -> bool {
+        let damage = [ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase];
+        matches!(self, Failed::Sqlite(error) if error.sqlite_error_code().is_some_and(|code| damage.contains(&code)))
+    }
+
+    /// Whether a question took longer than it may.
+    fn is_too_long(&self) -> bool {
+        match self {
+            Failed::Sqlite(error) => {
+                error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
+            }
+            Failed::Postgres(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
+            Failed::Stale | Failed::Nonsense(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_damage() {
+            f.write_str(
+                "the database file is damaged: stop the server, keep the file, and put the books back from a copy (",
+            )?;
+        }
+        if self.is_too_long() {
+            f.write_str("this took too long: ask for less (")?;
+        }
+        self.cause(f)?;
+        match self.is_damage() || self.is_too_long() {
+            true => f.write_str(")"),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Failed {
+    fn cause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failed::Sqlite(error) => error.fmt(f),
+            Failed::Sqlite(error) => fmt::Display::fmt(error, f),
             // The client's own text says only which of its steps failed.
             Failed::Postgres(error) => match error.as_db_error() {
                 Some(told) => write!(f, "{} ({})", told.message(), told.code().code()),
                 None => {
-                    error.fmt(f)?;
+                    fmt::Display::fmt(error, f)?;
                     match std::error::Error::source(error) {
                         Some(cause) => write!(f, ": {cause}"),
                         None => Ok(()),

@@ -1,68 +1,104 @@
 //! The books in SQLite: one writer with group commit, readers beside it (WAL).
 
+pub mod file;
+
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
-use tokio::sync::Semaphore;
 
-use crate::merchant::store::group_commit::Writer;
+use crate::merchant::store::group_commit::{self, Writer};
 use crate::merchant::store::sql::{Failed, Param, Row, Sql, Value};
 use crate::merchant::store::{NotUsable, Unavailable, schema};
 use crate::planted::{self, Bug};
+use file::{BooksFile, Lock, Unsafe};
 
 /// SQLite before this can corrupt a write-ahead log when it is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long to wait for somebody else who holds the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// So many read at once for kiosks, and so many for people: more would only wait for the same cores, each with a cache of its
-/// own, and a long list must not keep a kiosk waiting.
-const READERS: [usize; 2] = [4, 2];
-/// How long a question may wait for its turn.
-const TURN: Duration = Duration::from_millis(2500);
-
-/// Who asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Asker {
-    /// A kiosk, which has a customer.
-    Kiosk,
-    /// A person, or a program that watches.
-    Person,
-}
+/// How many steps of its virtual machine SQLite takes between two looks at the clock.
+const STEPS: i32 = 10_000;
 
 /// A database file, its writer and its readers.
 #[derive(Debug)]
 pub struct SqliteDatabase {
     path: PathBuf,
+    file: BooksFile,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
-    free: [Arc<Semaphore>; 2],
+    health: Arc<Health>,
+}
+
+/// What was found out about the database while it was used.
+#[derive(Debug, Default)]
+struct Health {
+    /// Once damage was seen nothing is written any more.
+    damage: OnceLock<String>,
+    /// The last commit found no room on the disk.
+    is_full: AtomicBool,
+}
+
+impl Health {
+    fn note<T>(&self, answer: Result<T, Failed>) -> Result<T, Failed> {
+        if let Err(error) = &answer {
+            if error.is_damage() && self.damage.set(error.to_string()).is_ok() {
+                tracing::error!("ALARM books-unsafe: {error}");
+            }
+        }
+        answer
+    }
 }
 
 impl SqliteDatabase {
-    /// Opens the books, or begins them; see [`open_to_write`].
+    /// Opens the books for a server, or begins them; see [`open_to_write`]. Nobody else may read what is begun, and no other
+    /// server may have it open.
     pub fn open(path: &Path) -> Result<SqliteDatabase, NotUsable> {
+        let lock = Lock::take(path)?;
+        file::create_private(path)?;
+        let connection = open_to_write(path)?;
+        // What waits for the commit stays in memory: only a commit can find the disk full.
+        connection.pragma_update(None, "cache_spill", false)?;
+        let identity = new_identity(&connection)?;
         Ok(SqliteDatabase {
             path: path.to_owned(),
-            writer: Writer::start(open_to_write(path)?)?,
+            file: BooksFile::opened(path, &connection, lock, &identity)?,
+            writer: Writer::start(connection)?,
             readers: Mutex::new(Vec::new()),
-            free: READERS.map(|readers| Arc::new(Semaphore::new(readers))),
+            health: Arc::default(),
         })
     }
 
-    /// Runs a request in a transaction of the writer's, with whatever else waits.
+    /// Runs a request in a transaction of the writer's, with whatever else waits. What it answers stands in the file that was
+    /// opened: if that is gone the process ends.
     pub async fn write<T: Send + 'static>(
         &self,
         request: impl FnOnce(&dyn Sql) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.writer
-            .write(move |connection| request(connection))
-            .await
+        if let Some(damage) = self.health.damage.get() {
+            return Err(Unavailable(damage.clone()));
+        }
+        let health = Arc::clone(&self.health);
+        let written = self
+            .writer
+            .write(move |connection| health.note(request(connection)))
+            .await;
+        let is_full = written.as_ref().is_err_and(group_commit::is_disk_full);
+        if is_full || written.is_ok() {
+            let was_full = self.health.is_full.swap(is_full, Ordering::Relaxed);
+            if is_full && !was_full {
+                tracing::error!("ALARM books-unsafe: the disk is full");
+            }
+        }
+        let answer = written?;
+        self.look_at_file()?;
+        Ok(answer)
     }
 
     /// The same for what nobody waits for; see [`Writer::write_if_idle`].
@@ -74,30 +110,48 @@ impl SqliteDatabase {
             .write_if_idle(move |connection| request(connection));
     }
 
-    /// Reads beside the writer.
+    /// Whether what is written is safe: the files are those that were opened, nothing is damaged, and there is room.
+    pub async fn look(&self) -> Result<(), Unavailable> {
+        self.look_at_file()?;
+        if let Some(damage) = self.health.damage.get() {
+            return Err(Unavailable(damage.clone()));
+        }
+        if self.health.is_full.load(Ordering::Relaxed) {
+            // Only a commit shows whether there is room again.
+            const COMMIT: &str = "INSERT INTO leases (name, holder, until) VALUES ('room', '', 0)
+                ON CONFLICT (name) DO UPDATE SET until = leases.until + 1";
+            self.write(|sql| sql.execute(COMMIT, &[])).await?;
+        }
+        told(self.file.look_for_room())
+    }
+
+    fn look_at_file(&self) -> Result<(), Unavailable> {
+        told(self.file.look())
+    }
+
+    /// Reads beside the writer what is committed at one moment, for so long at most.
     pub async fn read<T: Send + 'static>(
         &self,
-        asker: Asker,
+        limit: Duration,
         question: impl FnOnce(&dyn Sql) -> Result<T, Failed> + Send + 'static,
+        place: impl Send + 'static,
     ) -> Result<T, Unavailable> {
-        let free = Arc::clone(&self.free[asker as usize]).acquire_owned();
-        let Ok(Ok(permit)) = tokio::time::timeout(TURN, free).await else {
-            return Err(Unavailable("too many questions wait".to_owned()));
-        };
         let idle = self
             .readers
             .lock()
             .expect("no reader panics while it holds the lock")
             .pop();
-        let path = self.path.clone();
+        let (path, health) = (self.path.clone(), Arc::clone(&self.health));
         let asked = tokio::task::spawn_blocking(move || {
             let connection = match idle {
                 Some(connection) => connection,
                 None => connect_to_read(&path)?,
             };
-            let answer = question(&connection)?;
+            let until = Instant::now() + limit;
+            connection.progress_handler(STEPS, Some(move || Instant::now() >= until))?;
+            let answer = health.note(at_one_moment(&connection, question))?;
             // Whoever asked may have gone away: the work is over only now.
-            drop(permit);
+            drop(place);
             Ok::<_, Failed>((answer, connection))
         });
         let (answer, connection) = asked
@@ -109,6 +163,34 @@ impl SqliteDatabase {
             .push(connection);
         Ok(answer)
     }
+}
+
+/// Asks within one transaction: all answers are of the same books.
+pub fn at_one_moment<T>(
+    connection: &Connection,
+    question: impl FnOnce(&dyn Sql) -> Result<T, Failed>,
+) -> Result<T, Failed> {
+    let transaction = connection.unchecked_transaction()?;
+    let answer = question(connection)?;
+    transaction.commit()?;
+    Ok(answer)
+}
+
+fn told(looked: Result<(), Unsafe>) -> Result<(), Unavailable> {
+    looked.map_err(|wrong| match wrong {
+        Unsafe::Now(told) => Unavailable(told),
+        Unsafe::Lost(told) => {
+            tracing::error!(
+                "ALARM books-unsafe: {told}; the process ends, what was confirmed is in the file that it had"
+            );
+            std::process::exit(1);
+        }
+    })
+}
+
+/// A random name for books.
+fn new_identity(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))
 }
 
 impl ToSql for Param<'_> {

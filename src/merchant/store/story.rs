@@ -2,7 +2,8 @@
 
 use crate::ids::TransactionId;
 use crate::merchant::ledger::Time;
-use crate::merchant::store::reports::Line;
+use crate::merchant::store::packed;
+use crate::merchant::store::reports::{self, Key, Line, Part, Sales, SalesOf};
 use crate::merchant::store::sql::{Failed, Row, Sql, Value};
 
 /// A sale and everything that happened to it.
@@ -130,7 +131,7 @@ pub fn story(sql: &dyn Sql, sale: &str) -> Result<Option<Story>, Failed> {
         JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY p.received_at, p.transaction_id";
     let read = |row: &Row| {
         let body = match &row.0[1] {
-            Value::Bytes(body) => body.clone(),
+            Value::Bytes(body) => packed::unpack(body).unwrap_or_default().into_owned(),
             _ => Vec::new(),
         };
         let transaction = row.text(0)?.to_owned();
@@ -162,20 +163,37 @@ pub fn note(
 
 /// The most sales that a search finds.
 const MOST_FOUND: i64 = 50;
+/// The fewest characters of a number's end that are looked for.
+const SHORTEST: usize = 4;
 
-/// Sales by what a customer can tell: an order number or its end (four characters at least), or the platform's name of a
-/// payment. Each with its name, newest first.
-pub fn find(sql: &dyn Sql, told: &str) -> Result<Vec<(String, Line)>, Failed> {
-    const FOUND: &str = "SELECT s.created_at, s.kiosk, s.total, s.status, o.order_no, s.sale
+/// Sales by what a customer can tell: an order number, the platform's name of a payment, or an order number's end (four
+/// characters at least). Each with its name, newest first; what is looked for by its end is looked for among so many of the
+/// newest, or of those after that place.
+pub fn find(
+    sql: &dyn Sql,
+    told: &str,
+    (looked_at, after): (i64, Option<Key>),
+) -> Result<Sales, Failed> {
+    const BY_NAME: &str = "SELECT s.created_at, s.kiosk, s.total, s.status, o.order_no, s.sale
         FROM orders o JOIN sales s ON s.sale = o.sale
-        WHERE substr(o.order_no, CAST(length(o.order_no) - CAST(?2 AS BIGINT) + 1 AS INTEGER)) = ?1
-            OR o.order_no = (SELECT order_no FROM payments WHERE transaction_id = ?1)
-        ORDER BY o.registered_at DESC LIMIT ?3";
-    let length = told.chars().count() as i64;
-    if length < 4 {
-        return Ok(Vec::new());
+        WHERE o.order_no IN (?1, (SELECT order_no FROM payments WHERE transaction_id = ?1))";
+    if told.chars().count() < SHORTEST {
+        return Ok(Sales::default());
     }
-    let wanted = [told.into(), length.into(), MOST_FOUND.into()];
     let read = |row: &Row| Ok((row.text(5)?.to_owned(), Line::read(row)?));
-    sql.rows(FOUND, &wanted)?.iter().map(read).collect()
+    let named = sql.rows(BY_NAME, &[told.into()])?;
+    if !named.is_empty() {
+        let lines = named.iter().map(read).collect::<Result<_, Failed>>()?;
+        return Ok(Sales {
+            lines,
+            looked_to: None,
+        });
+    }
+    let of = SalesOf {
+        ending: told.to_owned(),
+        looked_at,
+        ..SalesOf::time(Time(i64::MIN), Time(i64::MAX))
+    };
+    let most = MOST_FOUND;
+    reports::sales(sql, &of, &Part { after, most })
 }

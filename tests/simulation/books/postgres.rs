@@ -27,7 +27,8 @@ impl PostgresBooks {
 
     /// Forgets everything, which the product itself cannot.
     pub fn clear(&mut self) {
-        let all = "TRUNCATE sales, orders, payments, foreign_payments, dispositions, notes RESTART IDENTITY";
+        let all = "TRUNCATE sales, orders, payments, foreign_payments, dispositions, notes, tallies, takings, tally_changes,
+            sales_of_kiosk, sales_gone_wrong, owed, mispaid RESTART IDENTITY";
         self.cleaner.batch_execute(all).expect("emptied");
     }
 
@@ -49,7 +50,10 @@ impl PostgresBooks {
             };
             let lines = sql.rows(lines, &[])?;
             let lines: Result<Vec<_>, Failed> = lines.iter().map(told).collect();
-            Ok((lines?, reports::balance(sql)?))
+            let (full, differences) = reports::full_balance(sql)?;
+            assert!(differences.is_empty(), "{differences:?}");
+            assert_eq!(full, reports::balance(sql)?);
+            Ok((lines?, full))
         };
         let (lines, balance) = self.books.read(read).expect("read");
         (lines, balance.holds.then_some(balance.verified))

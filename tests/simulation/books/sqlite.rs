@@ -186,6 +186,9 @@ impl Store for SqliteStore {
 
     fn balance(&mut self) -> Option<(bool, u64)> {
         let balance = reports::balance(self.connection()).expect("a balance");
+        let (full, differences) = reports::full_balance(self.connection()).expect("a balance");
+        assert!(differences.is_empty(), "{differences:?}");
+        assert_eq!(balance, full, "the sums are what was counted from nothing");
         Some((balance.holds, balance.verified as u64))
     }
 }

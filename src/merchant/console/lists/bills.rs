@@ -9,9 +9,13 @@ use crate::merchant::console::page::{self, Head, escape};
 use crate::merchant::console::visitor::Language;
 use crate::merchant::reconcile::{Tally, Verdict};
 use crate::merchant::store::bills::Bill;
+use crate::merchant::store::reports::Key;
 
 pub fn bills(language: Language, asked: &Asked, bills: Vec<(i64, Bill)>) -> String {
-    let (bills, goes_on) = leaf(bills);
+    let (bills, next) = leaf(bills, |(line, _)| Key {
+        at: *line,
+        name: String::new(),
+    });
     let kinds = [
         ("open", language.say("需处理", "to look at")),
         ("done", language.say("已了结", "done")),
@@ -65,7 +69,7 @@ pub fn bills(language: Language, asked: &Asked, bills: Vec<(i64, Bill)>) -> Stri
         asked,
         filters,
         table,
-        goes_on,
+        next,
     }
     .page()
 }

@@ -1,7 +1,7 @@
 //! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
 
 /// Each entry is applied once, in order, and never edited after a release.
-pub const MIGRATIONS: [&str; 7] = [
+pub const MIGRATIONS: [&str; 8] = [
     r#"
 CREATE TABLE payments (
     transaction_id  TEXT COLLATE "C" PRIMARY KEY,
@@ -284,5 +284,152 @@ CREATE INDEX unverified_by_order ON unverified (order_no, at);
 ALTER TABLE refused ADD COLUMN kind TEXT;
 ALTER TABLE refused ADD COLUMN signature TEXT;
 CREATE INDEX refused_by_signature ON refused (signature);
+"#,
+    // What the books come to is kept with each change, so that no page counts everything that ever was; and what a list
+    // may be asked for is found without looking for it. Here each change is a row of its own, added up later: requests
+    // that run beside each other must not wait for one row that all of them change.
+    r#"
+CREATE TABLE tallies (
+    day    BIGINT NOT NULL,
+    key    TEXT COLLATE "C" NOT NULL,
+    count  BIGINT NOT NULL,
+    fen    BIGINT NOT NULL,
+    PRIMARY KEY (day, key)
+);
+CREATE TABLE takings (
+    day    BIGINT NOT NULL,
+    kiosk  TEXT COLLATE "C" NOT NULL,
+    count  BIGINT NOT NULL,
+    fen    BIGINT NOT NULL,
+    PRIMARY KEY (day, kiosk)
+);
+-- Without a kiosk it is for `tallies`, else for `takings`.
+CREATE TABLE tally_changes (
+    line   BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    day    BIGINT NOT NULL,
+    kiosk  TEXT COLLATE "C" NOT NULL,
+    key    TEXT COLLATE "C" NOT NULL,
+    count  BIGINT NOT NULL,
+    fen    BIGINT NOT NULL
+);
+CREATE VIEW sums AS SELECT day, key, count, fen FROM tallies
+    UNION ALL SELECT day, key, count, fen FROM tally_changes WHERE kiosk = '';
+CREATE VIEW sums_of_kiosks AS SELECT day, kiosk, count, fen FROM takings
+    UNION ALL SELECT day, kiosk, count, fen FROM tally_changes WHERE kiosk <> '';
+
+CREATE TABLE counted (
+    what  TEXT COLLATE "C" PRIMARY KEY,
+    upto  TEXT COLLATE "C" NOT NULL
+);
+INSERT INTO counted VALUES
+    ('sales', CASE WHEN EXISTS (SELECT 1 FROM sales) THEN '' ELSE '~' END),
+    ('payments', CASE WHEN EXISTS (SELECT 1 FROM payments) THEN '' ELSE '~' END);
+
+CREATE TABLE identity (
+    books  TEXT COLLATE "C" PRIMARY KEY
+);
+CREATE TRIGGER identity_stays BEFORE DELETE OR UPDATE ON identity
+    FOR EACH ROW EXECUTE FUNCTION refuse('books are the same for ever');
+
+CREATE TABLE sales_of_kiosk (
+    kiosk       TEXT COLLATE "C" NOT NULL,
+    created_at  BIGINT NOT NULL,
+    sale        TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (kiosk, created_at, sale)
+);
+CREATE TABLE sales_gone_wrong (
+    status      TEXT COLLATE "C" NOT NULL,
+    created_at  BIGINT NOT NULL,
+    sale        TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (status, created_at, sale)
+);
+
+CREATE TABLE owed (
+    transaction_id  TEXT COLLATE "C" PRIMARY KEY,
+    state           TEXT COLLATE "C" NOT NULL,
+    reason          TEXT COLLATE "C" NOT NULL,
+    since           BIGINT NOT NULL
+);
+INSERT INTO owed SELECT d.transaction_id, d.state, d.reason, d.at FROM dispositions d
+    WHERE (d.state = 'refund-due' OR d.state = 'review') AND NOT EXISTS
+        (SELECT 1 FROM dispositions n WHERE n.transaction_id = d.transaction_id AND n.line > d.line);
+CREATE INDEX owed_by_time ON owed (state, since, transaction_id);
+CREATE INDEX owed_by_reason ON owed (state, reason, since, transaction_id);
+CREATE TABLE mispaid (
+    at              BIGINT NOT NULL,
+    transaction_id  TEXT COLLATE "C" NOT NULL,
+    reason          TEXT NOT NULL,
+    PRIMARY KEY (at, transaction_id)
+);
+INSERT INTO mispaid SELECT at, transaction_id, reason FROM dispositions
+    WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order', 'currency');
+DROP INDEX dispositions_open;
+CREATE INDEX refused_by_time ON refused (at);
+CREATE INDEX attempts_by_time ON attempts (at);
+CREATE INDEX attempts_by_order ON attempts (order_no);
+CREATE INDEX bills_by_digest ON bills (digest, line);
+
+CREATE FUNCTION tally(day BIGINT, kiosk TEXT, key TEXT, count BIGINT, fen BIGINT) RETURNS void LANGUAGE sql AS
+    $$ INSERT INTO tally_changes (day, kiosk, key, count, fen) VALUES ($1, $2, $3, $4, $5) $$;
+CREATE FUNCTION is_counted(what TEXT, name TEXT) RETURNS boolean LANGUAGE sql AS
+    $$ SELECT $2 COLLATE "C" <= upto FROM counted WHERE counted.what = $1 $$;
+CREATE FUNCTION list_sale() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO sales_of_kiosk VALUES (NEW.kiosk, NEW.created_at, NEW.sale);
+    IF is_counted('sales', NEW.sale) THEN
+        PERFORM tally((NEW.created_at + 28800000) / 86400000, '', 'began', 1, NEW.total);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION count_end() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.status IN ('not-dispensed', 'unknown', 'expired') THEN
+        INSERT INTO sales_gone_wrong VALUES (NEW.status, NEW.created_at, NEW.sale);
+    END IF;
+    IF is_counted('sales', NEW.sale) THEN
+        PERFORM tally((NEW.created_at + 28800000) / 86400000, '', NEW.status, 1, NEW.total);
+        IF NEW.status = 'dispensed' THEN
+            PERFORM tally((NEW.created_at + 28800000) / 86400000, NEW.kiosk, NEW.status, 1, NEW.total);
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION count_payment() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF is_counted('payments', NEW.transaction_id) THEN
+        PERFORM tally(0, '', 'money/verified', 1, NEW.total);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION count_disposition() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    paid BIGINT;
+    was TEXT;
+BEGIN
+    SELECT state INTO was FROM dispositions
+        WHERE transaction_id = NEW.transaction_id AND line < NEW.line ORDER BY line DESC LIMIT 1;
+    IF is_counted('payments', NEW.transaction_id) THEN
+        SELECT total INTO paid FROM payments WHERE transaction_id = NEW.transaction_id;
+        IF was IS NOT NULL THEN
+            PERFORM tally(0, '', 'money/' || was, -1, -paid);
+        END IF;
+        PERFORM tally(0, '', 'money/' || NEW.state, 1, paid);
+    END IF;
+    IF NEW.state IN ('refund-due', 'review') THEN
+        INSERT INTO owed VALUES (NEW.transaction_id, NEW.state, NEW.reason, NEW.at)
+        ON CONFLICT (transaction_id) DO UPDATE
+            SET state = excluded.state, reason = excluded.reason, since = excluded.since;
+        IF NEW.reason IN ('amount', 'unknown-order', 'currency') THEN
+            INSERT INTO mispaid VALUES (NEW.at, NEW.transaction_id, NEW.reason) ON CONFLICT DO NOTHING;
+        END IF;
+    ELSIF was IN ('refund-due', 'review') THEN
+        -- Not looked for otherwise: what requests beside each other look for makes them conflict.
+        DELETE FROM owed WHERE transaction_id = NEW.transaction_id;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER sales_listed AFTER INSERT ON sales FOR EACH ROW EXECUTE FUNCTION list_sale();
+CREATE TRIGGER sales_ended_counted AFTER UPDATE ON sales FOR EACH ROW
+    WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION count_end();
+CREATE TRIGGER payments_counted AFTER INSERT ON payments FOR EACH ROW EXECUTE FUNCTION count_payment();
+CREATE TRIGGER dispositions_counted AFTER INSERT ON dispositions
+    FOR EACH ROW EXECUTE FUNCTION count_disposition();
 "#,
 ];

@@ -2,8 +2,10 @@
 
 use rusqlite::Connection;
 
+use crate::merchant::store::NotUsable;
+
 /// Each entry is applied once, in order, and never edited after a release.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     r#"
 CREATE TABLE sales (
     sale        TEXT PRIMARY KEY,
@@ -284,15 +286,161 @@ ALTER TABLE refused ADD COLUMN kind TEXT;
 ALTER TABLE refused ADD COLUMN signature TEXT;
 CREATE INDEX refused_by_signature ON refused (signature);
 "#,
+    // What the books come to is kept with each change, so that no page counts everything that ever was; and what a list
+    // may be asked for is found without looking for it.
+    r#"
+-- Sums. `day`: the day at +08:00 on which a sale began, in days since 1970, with `began` or the status in which sales ended.
+-- The keys of money, `money/verified` and `money/` with a payment's state, are of all days and stand under 0.
+CREATE TABLE tallies (
+    day    INTEGER NOT NULL,
+    key    TEXT NOT NULL,
+    count  INTEGER NOT NULL,
+    fen    INTEGER NOT NULL,
+    PRIMARY KEY (day, key)
+) STRICT, WITHOUT ROWID;
+-- What each kiosk dispensed of the sales that began on a day.
+CREATE TABLE takings (
+    day    INTEGER NOT NULL,
+    kiosk  TEXT NOT NULL,
+    count  INTEGER NOT NULL,
+    fen    INTEGER NOT NULL,
+    PRIMARY KEY (day, kiosk)
+) STRICT, WITHOUT ROWID;
+CREATE VIEW sums AS SELECT day, key, count, fen FROM tallies;
+CREATE VIEW sums_of_kiosks AS SELECT day, kiosk, count, fen FROM takings;
+
+-- How far older books have been counted: what is named up to here is in the sums, and the triggers keep it there.
+CREATE TABLE counted (
+    what  TEXT PRIMARY KEY,
+    upto  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO counted VALUES
+    ('sales', CASE WHEN EXISTS (SELECT 1 FROM sales) THEN '' ELSE '~' END),
+    ('payments', CASE WHEN EXISTS (SELECT 1 FROM payments) THEN '' ELSE '~' END);
+
+-- Which books these are: the lock file beside them says the same.
+CREATE TABLE identity (
+    books  TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER identity_stays BEFORE DELETE ON identity BEGIN SELECT RAISE(ABORT, 'books are the same for ever'); END;
+CREATE TRIGGER identity_fixed BEFORE UPDATE ON identity BEGIN SELECT RAISE(ABORT, 'books are the same for ever'); END;
+
+-- Each kiosk's sales by time.
+CREATE TABLE sales_of_kiosk (
+    kiosk       TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    sale        TEXT NOT NULL,
+    PRIMARY KEY (kiosk, created_at, sale)
+) STRICT, WITHOUT ROWID;
+-- Sales that were paid and did not end well, by time.
+CREATE TABLE sales_gone_wrong (
+    status      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    sale        TEXT NOT NULL,
+    PRIMARY KEY (status, created_at, sale)
+) STRICT, WITHOUT ROWID;
+
+-- Payments that must go back, or need a person, and only these.
+CREATE TABLE owed (
+    transaction_id  TEXT PRIMARY KEY,
+    state           TEXT NOT NULL,
+    reason          TEXT NOT NULL,
+    since           INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO owed SELECT d.transaction_id, d.state, d.reason, d.at FROM dispositions d
+    WHERE (d.state = 'refund-due' OR d.state = 'review') AND NOT EXISTS
+        (SELECT 1 FROM dispositions n WHERE n.transaction_id = d.transaction_id AND n.line > d.line);
+CREATE INDEX owed_by_time ON owed (state, since);
+CREATE INDEX owed_by_reason ON owed (state, reason, since);
+-- Payments of a wrong amount, or on a number that nobody knew, whatever became of them.
+CREATE TABLE mispaid (
+    at              INTEGER NOT NULL,
+    transaction_id  TEXT NOT NULL,
+    reason          TEXT NOT NULL,
+    PRIMARY KEY (at, transaction_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO mispaid SELECT at, transaction_id, reason FROM dispositions
+    WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order', 'currency');
+DROP INDEX dispositions_open;
+CREATE INDEX refused_by_time ON refused (at);
+CREATE INDEX attempts_by_time ON attempts (at);
+CREATE INDEX attempts_by_order ON attempts (order_no);
+CREATE INDEX bills_by_digest ON bills (digest, line);
+
+CREATE TRIGGER sales_listed AFTER INSERT ON sales
+BEGIN INSERT INTO sales_of_kiosk VALUES (NEW.kiosk, NEW.created_at, NEW.sale); END;
+CREATE TRIGGER sales_begun_counted AFTER INSERT ON sales
+WHEN NEW.sale <= (SELECT upto FROM counted WHERE what = 'sales')
+BEGIN
+    INSERT INTO tallies VALUES ((NEW.created_at + 28800000) / 86400000, 'began', 1, NEW.total)
+    ON CONFLICT (day, key) DO UPDATE SET count = tallies.count + 1, fen = tallies.fen + excluded.fen;
+END;
+CREATE TRIGGER sales_ended_counted AFTER UPDATE OF ended_at ON sales
+WHEN OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL
+    AND NEW.sale <= (SELECT upto FROM counted WHERE what = 'sales')
+BEGIN
+    INSERT INTO tallies VALUES ((NEW.created_at + 28800000) / 86400000, NEW.status, 1, NEW.total)
+    ON CONFLICT (day, key) DO UPDATE SET count = tallies.count + 1, fen = tallies.fen + excluded.fen;
+    INSERT INTO takings SELECT (NEW.created_at + 28800000) / 86400000, NEW.kiosk, 1, NEW.total
+        WHERE NEW.status = 'dispensed'
+    ON CONFLICT (day, kiosk) DO UPDATE SET count = takings.count + 1, fen = takings.fen + excluded.fen;
+END;
+CREATE TRIGGER sales_gone_wrong_listed AFTER UPDATE OF ended_at ON sales
+WHEN OLD.ended_at IS NULL AND NEW.status IN ('not-dispensed', 'unknown', 'expired')
+BEGIN INSERT INTO sales_gone_wrong VALUES (NEW.status, NEW.created_at, NEW.sale); END;
+CREATE TRIGGER payments_counted AFTER INSERT ON payments
+WHEN NEW.transaction_id <= (SELECT upto FROM counted WHERE what = 'payments')
+BEGIN
+    INSERT INTO tallies VALUES (0, 'money/verified', 1, NEW.total)
+    ON CONFLICT (day, key) DO UPDATE SET count = tallies.count + 1, fen = tallies.fen + excluded.fen;
+END;
+CREATE TRIGGER dispositions_counted AFTER INSERT ON dispositions
+WHEN NEW.transaction_id <= (SELECT upto FROM counted WHERE what = 'payments')
+BEGIN
+    UPDATE tallies SET count = count - 1,
+        fen = fen - (SELECT total FROM payments WHERE transaction_id = NEW.transaction_id)
+    WHERE day = 0 AND key = 'money/' || (
+        SELECT state FROM dispositions
+        WHERE transaction_id = NEW.transaction_id AND line < NEW.line ORDER BY line DESC LIMIT 1);
+    INSERT INTO tallies SELECT 0, 'money/' || NEW.state, 1, total FROM payments
+        WHERE transaction_id = NEW.transaction_id
+    ON CONFLICT (day, key) DO UPDATE SET count = tallies.count + 1, fen = tallies.fen + excluded.fen;
+END;
+CREATE TRIGGER dispositions_settled AFTER INSERT ON dispositions WHEN NEW.state NOT IN ('refund-due', 'review')
+BEGIN DELETE FROM owed WHERE transaction_id = NEW.transaction_id; END;
+CREATE TRIGGER dispositions_owed AFTER INSERT ON dispositions WHEN NEW.state IN ('refund-due', 'review')
+BEGIN
+    INSERT INTO owed VALUES (NEW.transaction_id, NEW.state, NEW.reason, NEW.at)
+    ON CONFLICT (transaction_id) DO UPDATE
+        SET state = excluded.state, reason = excluded.reason, since = excluded.since;
+END;
+CREATE TRIGGER dispositions_mispaid AFTER INSERT ON dispositions
+WHEN NEW.state = 'refund-due' AND NEW.reason IN ('amount', 'unknown-order', 'currency')
+BEGIN INSERT INTO mispaid VALUES (NEW.at, NEW.transaction_id, NEW.reason) ON CONFLICT DO NOTHING; END;
+"#,
 ];
 
-/// Brings the database to the newest schema.
-pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+/// Brings the database to the newest schema. One that is newer than this program knows is refused.
+pub fn migrate(connection: &Connection) -> Result<(), NotUsable> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let applied: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let applied = version(connection)?;
+    super::refuse_newer(applied, MIGRATIONS.len())?;
     for (number, migration) in MIGRATIONS.iter().enumerate().skip(applied as usize) {
         connection.execute_batch(migration)?;
         connection.pragma_update(None, "user_version", (number + 1) as i64)?;
     }
-    connection.execute_batch("COMMIT")
+    connection.execute_batch("COMMIT")?;
+    Ok(())
+}
+
+/// Whether the schema is the newest. One that is newer than this program knows is refused.
+pub fn is_newest(connection: &Connection) -> Result<bool, NotUsable> {
+    let applied = version(connection)?;
+    super::refuse_newer(applied, MIGRATIONS.len())?;
+    Ok(applied == MIGRATIONS.len() as i64)
+}
+
+/// How many of the migrations were applied.
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
