@@ -33,7 +33,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::http::{Plain, serve_secure};
+use crate::http::{Door, Limits, Plain, serve_behind};
 use crate::ids::KioskName;
 use crate::merchant::config::Config;
 use crate::merchant::console::Guesses;
@@ -64,12 +64,19 @@ pub struct Merchant {
     presence: Presence,
     watch: Watch,
     tls: Option<Tls>,
+    door: Arc<Door>,
 }
 
 impl Merchant {
     /// Opens the books. Speaks TLS if it has a certificate.
     pub fn open(config: Config, certified: Option<Certified>) -> Result<Arc<Merchant>, NotUsable> {
         let store = Store::open(&config.database, config.claim_time)?;
+        let limits = Limits {
+            connections: config
+                .connections
+                .unwrap_or_else(Limits::default_connections),
+            per_address: config.connections_per_address,
+        };
         let merchant = Arc::new(Merchant {
             sign_keys: RwLock::new(Arc::new(config.sign_keys.clone())),
             config,
@@ -81,6 +88,7 @@ impl Merchant {
             presence: Presence::default(),
             watch: Watch::default(),
             tls: certified.map(Tls::new),
+            door: Door::new(limits),
         });
         let hears = Arc::clone(&merchant);
         merchant.store.listen(move |changed| match changed {
@@ -107,10 +115,11 @@ impl Merchant {
             tokio::spawn(note_kiosks(Arc::clone(&self))),
             tokio::spawn(watch::watch(Arc::clone(&self))),
         ];
-        let (tls, router) = (self.tls.clone(), http::router(self));
+        let (door, tls) = (Arc::clone(&self.door), self.tls.clone());
+        let (requests, router) = (http::Requests::of(Arc::clone(&self)), http::router(self));
         let served = match tls {
-            Some(tls) => serve_secure(listener, tls, router, shutdown).await,
-            None => serve_secure(listener, Plain, router, shutdown).await,
+            Some(tls) => serve_behind(door, requests, listener, tls, router, shutdown).await,
+            None => serve_behind(door, requests, listener, Plain, router, shutdown).await,
         };
         background.iter().for_each(|task| task.abort());
         served

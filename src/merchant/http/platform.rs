@@ -3,33 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::http::{NotRead, read_body};
+use crate::http::NotRead;
 use crate::merchant::ledger::{Reason, Verdict};
 use crate::merchant::notify::{self, Worth};
 use crate::merchant::{Merchant, now};
 use crate::selpay::notification::Payment;
-use crate::selpay::xml::MAX_BODY;
 
 /// The platform gives up after 5 s; an answer that is not ready by then is `fail`, and redelivery finds what was done.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
 
-pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Body) -> Response {
-    let body = match read_body(body, MAX_BODY).await {
-        Ok(body) => body,
-        Err(NotRead::TooLarge) => {
-            merchant.metrics.notification("oversized");
-            return answer(StatusCode::PAYLOAD_TOO_LARGE, false);
-        }
-        Err(NotRead::Incomplete) => {
-            merchant.metrics.notification("incomplete");
-            return answer(StatusCode::REQUEST_TIMEOUT, false);
-        }
-    };
+pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Bytes) -> Response {
     // The work goes on if the answer is late, or if nobody waits for it any more.
     let work = tokio::spawn(receive(Arc::clone(&merchant), body));
     let success = match tokio::time::timeout(ANSWER_TIME, work).await {
@@ -41,6 +29,16 @@ pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Body) ->
         }
     };
     answer(StatusCode::OK, success)
+}
+
+/// The answer to a notification that was not read.
+pub(super) fn not_read(merchant: &Merchant, why: NotRead) -> Response {
+    let (verdict, status) = match why {
+        NotRead::TooLarge => ("oversized", StatusCode::PAYLOAD_TOO_LARGE),
+        NotRead::Incomplete => ("incomplete", StatusCode::REQUEST_TIMEOUT),
+    };
+    merchant.metrics.notification(verdict);
+    answer(status, false)
 }
 
 fn answer(status: StatusCode, success: bool) -> Response {
