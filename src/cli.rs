@@ -10,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::files::Unusable;
+use crate::log::{self, Lines};
 
 /// Why a program ends without having done its work.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ pub fn main<A: Parser>(run: impl FnOnce(A) -> Result<(), Failure>) -> ExitCode {
         }
         Err(error) => Err(Failure::Unusable(anyhow::anyhow!(one_line(&error)))),
     };
+    log::flush();
     let (status, error) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => (1, error),
@@ -93,6 +95,10 @@ fn one_line(error: &clap::Error) -> String {
 
 /// Sends logs to stderr. The filter is a level (`info`) or names parts (`kiosk=debug,merchant=warn`).
 pub fn init_log(filter: &str) -> Result<(), Failure> {
+    start_log(filter, Lines::on_a_thread()?)
+}
+
+fn start_log(filter: &str, to: Lines) -> Result<(), Failure> {
     let targets = full_names(filter).parse::<Targets>().map_err(|error| {
         Failure::Unusable(anyhow::anyhow!(
             "--log {filter}: {error}; write info or kiosk=debug"
@@ -102,7 +108,7 @@ pub fn init_log(filter: &str) -> Result<(), Failure> {
     let _ = tracing_subscriber::registry()
         .with(
             tracing_subscriber::fmt::layer()
-                .with_writer(std::io::stderr)
+                .with_writer(to)
                 .with_ansi(false),
         )
         .with(targets)
@@ -138,9 +144,14 @@ pub struct Log {
 }
 
 impl Log {
-    /// Starts logging.
+    /// Starts logging from a thread of its own: whoever reads stderr holds nobody up.
     pub fn init(&self) -> Result<(), Failure> {
         init_log(&self.filter)
+    }
+
+    /// Starts logging without one: what stderr does not take at once is dropped.
+    pub fn init_without_thread(&self) -> Result<(), Failure> {
+        start_log(&self.filter, Lines::at_once())
     }
 }
 

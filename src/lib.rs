@@ -11,7 +11,7 @@
 //! | [`merchant`] | the merchant's server: a pure ledger, the books in SQLite or PostgreSQL, HTTP, the console |
 //! | [`paysim`] | a stand-in for the platform and the paying customer; shares no codec with [`selpay`] |
 //! | [`demo`] | all three on loopback, the kiosk in the browser |
-//! | [`cli`], [`files`], [`http`], [`random`] | what programs and servers have in common |
+//! | [`cli`], [`files`], [`http`], [`log`], [`random`] | what programs and servers have in common |
 //!
 //! Imports go one way only, from the shells to the pure cores; `tests/layering.rs` fails on any other.
 
@@ -30,6 +30,7 @@ pub mod files;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod ids;
+pub mod log;
 pub mod money;
 #[doc(hidden)]
 pub mod planted;

@@ -37,7 +37,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::http::{Plain, serve_secure};
+use crate::http::{Door, Limits as DoorLimits, Plain, serve_behind};
 use crate::ids::{KioskName, SaleId};
 use crate::merchant::config::{Config, Kiosks};
 use crate::merchant::console::Guesses;
@@ -74,12 +74,19 @@ pub struct Merchant {
     presence: Presence,
     watch: Watch,
     tls: Option<Tls>,
+    door: Arc<Door>,
 }
 
 impl Merchant {
     /// Opens the books. Speaks TLS if it has a certificate.
     pub fn open(config: Config, certified: Option<Certified>) -> Result<Arc<Merchant>, NotUsable> {
         let store = Store::open(&config.database, config.claim_time)?;
+        let door_limits = DoorLimits {
+            connections: config
+                .connections
+                .unwrap_or_else(DoorLimits::default_connections),
+            per_address: config.connections_per_address,
+        };
         let merchant = Arc::new(Merchant {
             sign_keys: RwLock::new(Arc::new(config.sign_keys.clone())),
             guesses: Guesses::new(config.console_password.clone(), config.console_hash_memory),
@@ -94,6 +101,7 @@ impl Merchant {
             presence: Presence::default(),
             watch: Watch::default(),
             tls: certified.map(Tls::new),
+            door: Door::new(door_limits),
         });
         let hears = Arc::clone(&merchant);
         merchant.store.listen(move |changed| match changed {
@@ -122,10 +130,11 @@ impl Merchant {
             tokio::spawn(look_after_books(Arc::clone(&self))),
             tokio::spawn(count_on(Arc::clone(&self))),
         ];
-        let (tls, router) = (self.tls.clone(), http::router(self));
+        let (door, tls) = (Arc::clone(&self.door), self.tls.clone());
+        let (requests, router) = (http::Requests::of(Arc::clone(&self)), http::router(self));
         let served = match tls {
-            Some(tls) => serve_secure(listener, tls, router, shutdown).await,
-            None => serve_secure(listener, Plain, router, shutdown).await,
+            Some(tls) => serve_behind(door, requests, listener, tls, router, shutdown).await,
+            None => serve_behind(door, requests, listener, Plain, router, shutdown).await,
         };
         background.iter().for_each(|task| task.abort());
         served

@@ -15,7 +15,7 @@ use serde_json::json;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// A new certificate for 127.0.0.1 in this shop: `tls.pem`, `tls.key`, and who trusts `ca.pem` trusts it.
-fn certify(shop: &Shop) {
+pub fn certify(shop: &Shop) {
     let certificate = Certificate {
         names: &["127.0.0.1"],
         years: (2020, 2090),
@@ -26,7 +26,7 @@ fn certify(shop: &Shop) {
 }
 
 /// A client that trusts nobody but this authority.
-fn trusting(ca_file: &Path) -> ureq::Agent {
+pub fn trusting(ca_file: &Path) -> ureq::Agent {
     let pem = fs::read(ca_file).expect("read");
     let certificates = parse_pem(&pem).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -100,7 +100,7 @@ fn the_server_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_restart
 }
 
 /// Starts a proxy as its example in docs/proxy says, with names and ports of this test.
-fn proxy(shop: &Shop, name: &str, port: u16) -> Ended {
+pub fn proxy(shop: &Shop, name: &str, port: u16) -> Ended {
     let dir = shop.path("");
     let path = |name: &str| shop.path(name).display().to_string();
     let merchant = &shop.merchant.address;
@@ -112,7 +112,8 @@ fn proxy(shop: &Shop, name: &str, port: u16) -> Ended {
                 .replace("/etc/ssl/merchant.pem", &path("tls.pem"))
                 .replace("/etc/ssl/merchant.key", &path("tls.key"));
             let whole = format!(
-                "daemon off; pid nginx.pid; error_log nginx.log; events {{}}\n\
+                "daemon off; pid nginx.pid; error_log nginx.log; worker_rlimit_nofile 16384;\n\
+                 events {{ worker_connections 16384; }}\n\
                  http {{ access_log off; client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp;\n\
                  uwsgi_temp_path tmp; scgi_temp_path tmp;\n{example}}}\n"
             );
@@ -133,7 +134,8 @@ fn proxy(shop: &Shop, name: &str, port: u16) -> Ended {
                     "merchant.example {",
                     &format!("https://127.0.0.1:{port} {{\n\ttls {pem} {key}"),
                 );
-            let whole = format!("{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n{example}");
+            let options = "{\n\tadmin off\n\tauto_https disable_redirects\n\tservers {";
+            let whole = example.replace("{\n\tservers {", options);
             fs::write(shop.path("Caddyfile"), whole).expect("written");
             let mut program = Command::new("caddy");
             program
@@ -184,7 +186,7 @@ fn guess(shop: &Shop, url: &str, from: &str, password: &str) -> (String, Duratio
 #[ignore = "needs nginx, Caddy and curl"]
 fn behind_the_proxies_of_the_examples_everything_arrives_and_clients_are_told_apart() {
     for name in ["nginx", "caddy"] {
-        let shop = Shop::open_with("trusted-proxies = [\"127.0.0.1\"]");
+        let shop = Shop::open();
         certify(&shop);
         let port = free_port();
         let _proxy = proxy(&shop, name, port);

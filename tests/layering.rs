@@ -16,8 +16,9 @@ const RULES: &[(&str, &[&str])] = &[
     ("api", &["ids", "money", "sale"]),
     ("files", &[]),
     ("random", &[]),
-    ("cli", &["files"]),
-    ("http", &[]),
+    ("cli", &["files", "log"]),
+    ("log", &[]),
+    ("http", &["http"]),
     // Pure: states, events, effects, screens as data.
     ("kiosk/machine", &["ids", "kiosk::machine", "money", "sale"]),
     (
@@ -128,6 +129,7 @@ const RULES: &[(&str, &[&str])] = &[
         &[
             "api",
             "ids",
+            "log",
             "merchant::ledger",
             "merchant::pem",
             "merchant::reconcile",

@@ -564,7 +564,7 @@ fn a_notification_to_a_wrong_address_is_counted() {
         assert_eq!(answered, status, "{path}");
     }
     assert_eq!(shop.call("GET", "/no-such-page", &Value::Null).0, 404);
-    let line = "selpay_notifications_total{verdict=\"unknown-path\"} 3";
+    let line = "selpay_misdirected_posts_total 3";
     shop::eventually(line, || shows(&shop, line));
     assert_eq!(shop.status(order), "open");
 }

@@ -28,7 +28,9 @@ struct Waiting {
 
 /// So many kiosks on SQLite, or on the database of this address; prints two rows.
 pub fn play(kiosks: u64, database: Option<&str>) {
-    let mut shop = Shop::open_on(database.unwrap_or("sqlite:merchant.db"), "");
+    // They all come from one address.
+    let limits = format!("[limits]\nper-address = {}", kiosks + 256);
+    let mut shop = Shop::open_on(database.unwrap_or("sqlite:merchant.db"), &limits);
     let file = shop.path("merchant.toml");
     let mut config = fs::read_to_string(&file).expect("read");
     for kiosk in 0..kiosks {

@@ -57,7 +57,7 @@ enum Command {
 
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
-        arguments.log.init()?;
+        arguments.log.init_without_thread()?;
         let stop = Arc::new(atomic::AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&stop))?;

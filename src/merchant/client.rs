@@ -30,10 +30,14 @@ impl FromRequestParts<Arc<Merchant>> for Client {
     }
 }
 
+/// Whether this is the address of a proxy whose word counts.
+pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
+}
+
 /// The nearest address that no trusted proxy has. `X-Forwarded-For` counts from its end, as far as those wrote it: before
 /// that anybody can have written anything.
-fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+pub fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let told = headers.get_all("x-forwarded-for").into_iter();
     let told: Vec<&str> = told
         .filter_map(|value| value.to_str().ok())
@@ -41,7 +45,7 @@ fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
         .collect();
     let mut nearest = peer;
     for address in told.iter().rev() {
-        if !is_trusted(&nearest) {
+        if !is_trusted(nearest, trusted) {
             break;
         }
         match address.trim().parse::<IpAddr>() {

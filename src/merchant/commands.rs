@@ -45,6 +45,8 @@ pub struct ConfigFile {
 /// `merchant serve`: until SIGINT or SIGTERM. Prints where it listens once it is ready.
 pub fn serve(file: &Path) -> Result<(), Failure> {
     let config = Config::load(file)?;
+    allow_many_connections();
+    check_limits(file, &config)?;
     let (listen, database) = (config.listen, config.database.to_string());
     let notify_path = config.notify_path.clone();
     let certified = config.tls.as_ref().map(tls::Files::read).transpose()?;
@@ -53,8 +55,8 @@ pub fn serve(file: &Path) -> Result<(), Failure> {
             "the console's password is kept as it is: better write what merchant password prints"
         );
     }
+    let scheme = if certified.is_some() { "https" } else { "http" };
     let merchant = Merchant::open(config, certified).context(database)?;
-    allow_many_connections();
     let listener = TcpListener::bind(listen).with_context(|| format!("listen = {listen}"))?;
     let runtime = Runtime::new()?;
     Ok(runtime.block_on(async {
@@ -63,8 +65,12 @@ pub fn serve(file: &Path) -> Result<(), Failure> {
         let file = file.to_owned();
         tokio::spawn(read_again(Arc::clone(&merchant), file));
         tokio::task::yield_now().await;
-        tracing::info!("the platform's notifications are taken at {notify_path}");
-        println!("listening on {}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        tracing::info!(
+            "notifications are taken at {scheme}://{address}{notify_path}: give the platform this address, with the host as it \
+             is seen from outside"
+        );
+        println!("listening on {address}");
         merchant.serve(listener, async { drop(ended.await) }).await
     })?)
 }
@@ -82,6 +88,22 @@ fn allow_many_connections() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, all) {
         tracing::warn!("few connections may be open at once: {error}");
+    }
+}
+
+/// A limit that the file descriptors do not allow would never be reached.
+fn check_limits(file: &Path, config: &Config) -> Result<(), Failure> {
+    let descriptors = http::Limits::descriptors();
+    match config.connections {
+        Some(connections) if connections >= descriptors => {
+            let told = format!(
+                "the system allows {descriptors} file descriptors, which are for files as well: write at most {}, or raise \
+                 LimitNOFILE",
+                http::Limits::default_connections()
+            );
+            Err(Unusable::field(file, "limits.connections", told).into())
+        }
+        _ => Ok(()),
     }
 }
 

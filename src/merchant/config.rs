@@ -50,6 +50,12 @@ pub struct Config {
     pub console_hash_memory: usize,
     /// How much one kiosk may ask.
     pub kiosk_limits: KioskLimits,
+    /// What opens `/metrics` from outside.
+    pub metrics_token: Option<String>,
+    /// How many connections there may be; by default what the file descriptors allow.
+    pub connections: Option<usize>,
+    /// How many from one address.
+    pub connections_per_address: usize,
 }
 
 impl Config {
@@ -123,6 +129,9 @@ struct Raw {
     console_hash_memory: usize,
     #[serde(default)]
     kiosk_limits: KioskLimits,
+    metrics_token_file: Option<PathBuf>,
+    #[serde(default)]
+    limits: RawLimits,
 }
 
 /// A text, or a list of them.
@@ -145,12 +154,24 @@ struct RawKey {
     sign_agentno: Option<String>,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawLimits {
+    connections: Option<usize>,
+    per_address: Option<usize>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawTls {
     certificate_file: PathBuf,
     key_file: PathBuf,
 }
+
+/// How many connections one address may have if nothing else is said.
+const PER_ADDRESS: usize = 256;
+/// The fewest connections that a shop can work with.
+const FEWEST_CONNECTIONS: usize = 16;
 
 /// The first parts of paths that mean something else: the API, and the console's pages.
 const TAKEN: [&str; 18] = [
@@ -174,17 +195,23 @@ const TAKEN: [&str; 18] = [
     "v1",
 ];
 
+/// Whether a path is one of ours, and so none for notifications.
+pub fn is_taken(path: &str) -> bool {
+    let first = path.strip_prefix('/').unwrap_or(path).split('/').next();
+    TAKEN.contains(&first.unwrap_or_default())
+}
+
+/// A proxy on the same machine: without it all its clients would be one.
+fn default_trusted_proxies() -> Vec<String> {
+    vec!["127.0.0.0/8".to_owned(), "::1".to_owned()]
+}
+
 fn default_notify_path() -> String {
     "/notify".to_owned()
 }
 
 fn default_claim_seconds() -> u64 {
     120
-}
-
-/// A proxy on this machine, as the documented ones are: without its word all clients would be one.
-fn default_trusted_proxies() -> Vec<String> {
-    ["127.0.0.0/8", "::1"].map(str::to_owned).to_vec()
 }
 
 /// In MiB: two passwords at once, hashed as `merchant password` does.
@@ -262,10 +289,7 @@ impl Config {
         }
         let path = raw.notify_path.as_str();
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
-        if !path.starts_with('/')
-            || !path.bytes().all(plain)
-            || TAKEN.contains(&path[1..].split('/').next().unwrap_or_default())
-        {
+        if !path.starts_with('/') || !path.bytes().all(plain) || is_taken(path) {
             return Err(wrong(
                 "notify-path",
                 "must be a path of its own, like /notify",
@@ -323,6 +347,21 @@ impl Config {
                 .map_err(|_| wrong("trusted-proxies", told))
         });
         let trusted_proxies = proxies.collect::<Result<_, _>>()?;
+        let metrics_token = raw
+            .metrics_token_file
+            .map(|token| files::read_secret(&files::beside(file, &token)))
+            .transpose()?;
+        let RawLimits {
+            connections,
+            per_address,
+        } = raw.limits;
+        if connections.is_some_and(|connections| connections < FEWEST_CONNECTIONS) {
+            let told = format!("must be at least {FEWEST_CONNECTIONS}");
+            return Err(wrong("limits.connections", &told));
+        }
+        if per_address == Some(0) {
+            return Err(wrong("limits.per-address", "must be at least 1"));
+        }
         let read_url = |text: String| {
             alarms::Url::read(&text)
                 .ok_or_else(|| wrong("alarm-url", "write an address of HTTP or HTTPS"))
@@ -366,6 +405,9 @@ impl Config {
             public_url,
             console_hash_memory,
             kiosk_limits: limits,
+            metrics_token,
+            connections,
+            connections_per_address: per_address.unwrap_or(PER_ADDRESS),
         })
     }
 }
@@ -685,6 +727,50 @@ mod tests {
             (
                 "notify-path = \"/kiosks/notify\"\n",
                 "/merchant.toml: notify-path: must be a path of its own",
+            ),
+        ] {
+            let error = load(&format!("{GOOD}{wrong}")).map(drop).expect_err(wrong);
+            assert!(error.starts_with(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_are_whole_numbers_and_a_proxy_on_this_machine_is_trusted() {
+        let config = load(GOOD).expect("good");
+        assert_eq!(
+            (config.connections, config.connections_per_address),
+            (None, 256)
+        );
+        let trusted = |config: &Config, address: &str| {
+            let address: IpAddr = address.parse().expect("an address");
+            let mut networks = config.trusted_proxies.iter();
+            networks.any(|network| network.contains(&address))
+        };
+        assert!(trusted(&config, "127.0.0.1") && trusted(&config, "::1"));
+        assert!(!trusted(&config, "10.0.0.1"));
+        let more = "trusted-proxies = []\n[limits]\nconnections = 800\nper-address = 20000\n";
+        let config = load(&format!("{GOOD}{more}")).expect("good");
+        assert_eq!(
+            (config.connections, config.connections_per_address),
+            (Some(800), 20_000)
+        );
+        assert!(!trusted(&config, "127.0.0.1"));
+        for (wrong, told) in [
+            (
+                "[limits]\nconnections = 3\n",
+                "/merchant.toml: limits.connections: must be at least 16",
+            ),
+            (
+                "[limits]\nper-address = 0\n",
+                "/merchant.toml: limits.per-address: must be at least 1",
+            ),
+            (
+                "[limits]\nper-addres = 1\n",
+                "/merchant.toml: line 5: unknown field `per-addres`",
+            ),
+            (
+                "metrics-token-file = \"no.token\"\n",
+                "/no.token: No such file",
             ),
         ] {
             let error = load(&format!("{GOOD}{wrong}")).map(drop).expect_err(wrong);

@@ -16,11 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Form;
-use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
@@ -31,6 +29,7 @@ use crate::merchant::client::Client;
 use crate::merchant::config::token_digest;
 use crate::merchant::console::lists::Asked;
 use crate::merchant::console::visitor::{Language, Visitor};
+use crate::merchant::http::routes::{Route, Who};
 use crate::merchant::ledger::{Finding, Time};
 use crate::merchant::store::reports::{Sales, SalesOf};
 use crate::merchant::store::sql::{Failed, Sql};
@@ -50,37 +49,44 @@ pub const RETRY_AFTER: &str = "5";
 /// The longest note, in characters.
 const LONGEST_NOTE: usize = 500;
 
+/// The largest form that settles a payment, in bytes: a note of Chinese characters takes nine for each.
+const LARGEST_NOTE: usize = 8 * 1024;
+
 /// The console's pages.
-pub fn routes() -> Router<Arc<Merchant>> {
+pub fn routes() -> Vec<Route> {
+    use Who::{Anyone, Owner};
     let script = include_str!("console/console.js");
     let style = include_str!("console/console.css");
-    Router::new()
-        .route("/", get(today))
-        .route("/live", get(live))
-        .route("/login", post(log_in))
-        .route("/logout", post(log_out))
-        .route("/link/{code}", get(by_link))
-        .route("/language/{to}", get(speak))
-        .route("/sales", get(sales))
-        .route("/sales/list.csv", get(sales_csv))
-        .route("/sales/{sale}", get(sale))
-        .route("/refunds", get(refunds))
-        .route("/refunds/list.csv", get(refunds_csv))
-        .route("/reviews", get(reviews))
-        .route("/reviews/list.csv", get(reviews_csv))
-        .route("/kiosks", get(kiosks))
-        .route("/kiosks/list.csv", get(kiosks_csv))
-        .route("/problems", get(problems))
-        .route("/problems/list.csv", get(problems_csv))
-        .route("/bills", get(list_of_bills))
-        .route("/bills/list.csv", get(bills_csv))
-        .route("/bills/{line}", get(bill))
-        .route("/payments/{transaction}", get(payment).post(settle))
-        .route(
-            "/console.js",
-            get(async move || asset("text/javascript", script)),
-        )
-        .route("/console.css", get(async move || asset("text/css", style)))
+    vec![
+        Route::get("/", Anyone, today),
+        Route::get("/live", Owner, live),
+        Route::post("/login", Anyone, log_in),
+        Route::post("/logout", Anyone, log_out),
+        Route::get("/link/{code}", Anyone, by_link),
+        Route::get("/language/{to}", Anyone, speak),
+        Route::get("/sales", Owner, sales),
+        Route::get("/sales/list.csv", Owner, sales_csv),
+        Route::get("/sales/{sale}", Owner, sale),
+        Route::get("/refunds", Owner, refunds),
+        Route::get("/refunds/list.csv", Owner, refunds_csv),
+        Route::get("/reviews", Owner, reviews),
+        Route::get("/reviews/list.csv", Owner, reviews_csv),
+        Route::get("/kiosks", Owner, kiosks),
+        Route::get("/kiosks/list.csv", Owner, kiosks_csv),
+        Route::get("/problems", Owner, problems),
+        Route::get("/problems/list.csv", Owner, problems_csv),
+        Route::get("/bills", Owner, list_of_bills),
+        Route::get("/bills/list.csv", Owner, bills_csv),
+        Route::get("/bills/{line}", Owner, bill),
+        Route::get("/payments/{transaction}", Owner, payment),
+        Route::post("/payments/{transaction}", Owner, settle).takes(LARGEST_NOTE),
+        Route::get("/console.js", Anyone, async move || {
+            asset("text/javascript", script)
+        }),
+        Route::get("/console.css", Anyone, async move || {
+            asset("text/css", style)
+        }),
+    ]
 }
 
 fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {

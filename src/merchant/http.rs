@@ -4,7 +4,9 @@
 
 mod orders;
 mod platform;
+pub mod routes;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,33 +14,31 @@ use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use subtle::ConstantTimeEq;
 
 use crate::api;
+use crate::http::{Caller, DEFAULT_BODY, NotRead, Policy};
 use crate::ids::KioskName;
-use crate::merchant::client::Client;
+use crate::merchant::client::{self, Client};
 use crate::merchant::limits::{Admitted, TooMany};
 use crate::merchant::store::Unavailable;
-use crate::merchant::{Merchant, console, now};
+use crate::merchant::{Merchant, now};
 use crate::sale::SaleStatus;
-
-/// The largest body of our own API, in bytes.
-const MAX_REQUEST: usize = 4096;
+use routes::{API, Route, Who};
 
 /// Everything the server answers to.
 pub fn router(merchant: Arc<Merchant>) -> Router {
-    let api = Router::new()
-        .route(
-            "/orders/{order_no}",
-            put(orders::register).get(orders::order),
-        )
-        .route("/heartbeat", post(orders::heartbeat))
-        .route("/sales/unsettled", get(orders::unsettled))
-        .route("/sales/{sale}/claim", post(orders::claim))
-        .route("/sales/{sale}/outcome", post(orders::outcome))
-        .route("/sales/{sale}/close", post(orders::close))
+    let (mut api, mut others) = (Router::new(), Router::new());
+    for route in routes::table(&merchant.config.notify_path) {
+        match route.path.strip_prefix(API) {
+            Some(call) if call.starts_with('/') => api = api.route(call, route.service),
+            _ => others = others.route(&route.path, route.service),
+        }
+    }
+    // After the routes: a fallback for methods is one of the routes that are there already.
+    let api = api
         .fallback(async |_: Kiosk| {
             Refused::new(StatusCode::NOT_FOUND, "not-found", "there is no such call")
         })
@@ -49,16 +49,79 @@ pub fn router(merchant: Arc<Merchant>) -> Router {
                 "this call has another method",
             )
         });
-    let notify_path = merchant.config.notify_path.clone();
-    Router::new()
-        .nest("/v1", api)
-        .route(&notify_path, post(platform::notify))
-        .route("/healthz", get(health))
-        .route("/metrics", get(metrics))
-        .merge(console::routes())
-        .fallback(platform::unknown_path)
-        .method_not_allowed_fallback(platform::wrong_method)
-        .with_state(merchant)
+    let others = others
+        .fallback(
+            async |State(merchant): Shared, method: Method, uri: Uri, client: Client| {
+                note_misdirected(&merchant, &method, &uri, client);
+                StatusCode::NOT_FOUND
+            },
+        )
+        .method_not_allowed_fallback(
+            async |State(merchant): Shared, method: Method, uri: Uri, client: Client| {
+                note_misdirected(&merchant, &method, &uri, client);
+                StatusCode::METHOD_NOT_ALLOWED
+            },
+        );
+    others.nest(API, api).with_state(merchant)
+}
+
+type Shared = State<Arc<Merchant>>;
+
+/// A POST that nothing takes is most likely a notification, and its address a mistake: nobody else would ever tell.
+fn note_misdirected(merchant: &Merchant, method: &Method, uri: &Uri, Client(client): Client) {
+    if method == Method::POST {
+        merchant.metrics.misdirected_post();
+        tracing::warn!(
+            "a POST from {client} to {}, which takes none: notifications go to {}",
+            uri.path(),
+            merchant.config.notify_path
+        );
+    }
+}
+
+/// What the door is told of the merchant's requests.
+pub struct Requests {
+    merchant: Arc<Merchant>,
+    table: Vec<Route>,
+}
+
+impl Requests {
+    /// Those of this merchant's server.
+    pub fn of(merchant: Arc<Merchant>) -> Requests {
+        Requests {
+            table: routes::table(&merchant.config.notify_path),
+            merchant,
+        }
+    }
+
+    fn route(&self, method: &Method, path: &str) -> Option<&Route> {
+        let mut routes = self.table.iter();
+        routes.find(|route| route.method == *method && route.is_at(path))
+    }
+}
+
+impl Policy for Requests {
+    fn body_limit(&self, method: &Method, path: &str) -> usize {
+        self.route(method, path)
+            .map_or(DEFAULT_BODY, |route| route.body)
+    }
+
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        client::is_trusted(peer, &self.merchant.config.trusted_proxies)
+    }
+
+    fn client(&self, proxy: IpAddr, headers: &HeaderMap) -> IpAddr {
+        client::behind(proxy, headers, &self.merchant.config.trusted_proxies)
+    }
+
+    fn refuse(&self, request: &Parts, why: NotRead) -> Response {
+        let route = self.route(&request.method, request.uri.path());
+        match route.map(|route| route.who) {
+            Some(Who::Platform) => platform::not_read(&self.merchant, why),
+            Some(Who::Kiosk) => Refused::not_read(why).into_response(),
+            Some(Who::Anyone | Who::Owner | Who::Monitor) | None => why.into_response(),
+        }
+    }
 }
 
 /// The kiosk that asks, by its token, and its place among the calls that it may make at once. Every call of the API has it, and
@@ -89,6 +152,9 @@ impl FromRequestParts<Arc<Merchant>> for Kiosk {
         let agent = agent.and_then(|agent| agent.to_str().ok());
         let version = agent.and_then(|agent| agent.strip_prefix("selpay-kiosk/"));
         merchant.presence.heard(kiosk, now(), version);
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            caller.is_known();
+        }
         match admit(merchant, kiosk, &parts.method).await {
             Ok(admitted) => Ok(Kiosk(kiosk, admitted)),
             Err(refused) => Err(refused),
@@ -153,6 +219,20 @@ impl Refused {
         Refused { http, refusal }
     }
 
+    /// The body was not read.
+    fn not_read(why: NotRead) -> Refused {
+        match why {
+            NotRead::TooLarge => Refused::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                format!("the body is larger than {DEFAULT_BODY} bytes"),
+            ),
+            NotRead::Incomplete => {
+                Refused::new(StatusCode::REQUEST_TIMEOUT, "timeout", why.to_string())
+            }
+        }
+    }
+
     /// Tells where the sale stands as well.
     fn standing(mut self, status: SaleStatus) -> Refused {
         self.refusal.status = Some(status);
@@ -181,18 +261,30 @@ impl From<Unavailable> for Refused {
     }
 }
 
-async fn health(State(merchant): State<Arc<Merchant>>) -> Response {
+async fn health(State(merchant): Shared) -> Response {
     match merchant.store.check().await {
         Ok(()) => "ok".into_response(),
         Err(error) => error.into_response(),
     }
 }
 
-async fn metrics(State(merchant): State<Arc<Merchant>>) -> Result<Response, Refused> {
+async fn metrics(
+    State(merchant): Shared,
+    Client(client): Client,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    if !may_read_metrics(&merchant, client, &headers) {
+        let told = "ask from this machine, or send the token of metrics-token-file as Authorization: Bearer";
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        return Ok((StatusCode::UNAUTHORIZED, challenge, told).into_response());
+    }
     let watched = merchant.watched().await?;
     let waiting = merchant.waiters.count();
     let wrong_tokens = merchant.wrong_tokens.total();
-    let page = merchant.metrics.page(waiting, wrong_tokens, &watched);
+    let mut page = merchant.metrics.page(waiting, wrong_tokens, &watched);
+    merchant
+        .metrics
+        .add_door(&mut page, &merchant.door.counts());
     Ok((
         [(
             header::CONTENT_TYPE,
@@ -201,4 +293,14 @@ async fn metrics(State(merchant): State<Arc<Merchant>>) -> Result<Response, Refu
         page,
     )
         .into_response())
+}
+
+/// Turnover is nobody's business. Without TLS and without a token the proxy in front decides, as docs/proxy shows.
+fn may_read_metrics(merchant: &Merchant, client: IpAddr, headers: &HeaderMap) -> bool {
+    let wanted = merchant.config.metrics_token.as_deref();
+    if (merchant.tls.is_none() && wanted.is_none()) || client.is_loopback() {
+        return true;
+    }
+    let sent = token(headers).unwrap_or_default();
+    wanted.is_some_and(|wanted| wanted.as_bytes().ct_eq(sent.as_bytes()).into())
 }

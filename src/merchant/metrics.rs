@@ -5,12 +5,13 @@ use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::http::DoorCounts;
 use crate::merchant::alarms::Kind;
 use crate::merchant::limits::Excess;
 use crate::merchant::watch::Watched;
 
 /// What can come of a notification; the label of its counter.
-const VERDICTS: [&str; 16] = [
+const VERDICTS: [&str; 15] = [
     "paid",
     "known",
     "refund",
@@ -23,7 +24,6 @@ const VERDICTS: [&str; 16] = [
     "signature-ambiguous",
     "unverified",
     "malformed",
-    "unknown-path",
     "oversized",
     "incomplete",
     "unavailable",
@@ -37,6 +37,7 @@ pub struct Metrics {
     too_many: [AtomicU64; Excess::ALL.len()],
     /// By the name of the key that signed them.
     signed: Mutex<BTreeMap<String, u64>>,
+    misdirected_posts: AtomicU64,
 }
 
 impl Metrics {
@@ -63,6 +64,35 @@ impl Metrics {
         match signed.get_mut(key) {
             Some(count) => *count += 1,
             None => drop(signed.insert(key.to_owned(), 1)),
+        }
+    }
+
+    /// Counts one POST to a path that takes none.
+    pub fn misdirected_post(&self) {
+        self.misdirected_posts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds what came to the door and no further.
+    pub fn add_door(&self, page: &mut String, door: &DoorCounts) {
+        let misdirected = self.misdirected_posts.load(Ordering::Relaxed);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            page,
+            "# HELP selpay_misdirected_posts_total POSTs to paths that take none: is the notification address right?\n\
+             # TYPE selpay_misdirected_posts_total counter\n\
+             selpay_misdirected_posts_total {misdirected}\n\
+             # HELP selpay_connections Connections that are open.\n\
+             # TYPE selpay_connections gauge\n\
+             selpay_connections {}\n\
+             # HELP selpay_connections_closed_total Connections that the server closed, by reason.\n\
+             # TYPE selpay_connections_closed_total counter\n",
+            door.open
+        );
+        for (reason, count) in door.closed {
+            let _ = writeln!(
+                page,
+                "selpay_connections_closed_total{{reason=\"{reason}\"}} {count}"
+            );
         }
     }
 

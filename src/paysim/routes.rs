@@ -7,7 +7,7 @@ mod customer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,12 +20,9 @@ use tokio::time::timeout;
 
 use super::platform::{Answer, Delivery, NewOrder, Order};
 use super::{Simulation, page};
-use crate::http;
 
 /// How long a stalled answer takes.
 const STALL_TIME: Duration = Duration::from_secs(60);
-/// How large a request may be, in bytes.
-const MAX_BODY: usize = 16 * 1024;
 /// Where [`Answer::Foreign`] leads.
 const FOREIGN_URL: &str = "https://evil.example";
 
@@ -52,8 +49,8 @@ struct AddOrder {
     total: Value,
 }
 
-async fn add_order(State(simulation): State<Arc<Simulation>>, body: Body) -> Response {
-    let asked: AddOrder = match read(body).await {
+async fn add_order(State(simulation): State<Arc<Simulation>>, body: Bytes) -> Response {
+    let asked: AddOrder = match read(&body) {
         Ok(asked) => asked,
         Err(why) => return not_added(&format!("请求参数格式不正确: {why}")),
     };
@@ -209,11 +206,8 @@ async fn newest(
 }
 
 /// Reads a JSON body, or says in a line why it cannot be read.
-async fn read<T: DeserializeOwned>(body: Body) -> Result<T, String> {
-    let bytes = http::read_body(body, MAX_BODY)
-        .await
-        .map_err(|error| error.to_string())?;
-    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
 fn unknown_order() -> Response {

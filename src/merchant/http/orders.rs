@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Kiosk, MAX_REQUEST, Refused};
+use super::{Kiosk, Refused};
 use crate::api;
-use crate::http::{NotRead, read_body};
+use crate::http::Caller;
 use crate::ids::{OrderNo, SaleId};
 use crate::merchant::ledger::{MOST_NUMBERS, NotRegistered};
 use crate::merchant::{Merchant, now};
@@ -25,10 +25,10 @@ pub(super) async fn register(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk, _admitted): Kiosk,
     Path(order): Path<String>,
-    body: Body,
+    body: Bytes,
 ) -> Answer {
     let order: OrderNo = name(&order, "the order number")?;
-    let wanted: api::Register = json(body).await?;
+    let wanted: api::Register = json(&body)?;
     let registered = merchant.store.register(now(), kiosk, order, wanted).await?;
     match registered {
         Ok((is_new, order)) => {
@@ -71,6 +71,7 @@ pub(super) async fn order(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk, _admitted): Kiosk,
     Path(order): Path<String>,
+    caller: Caller,
     wait: Result<Query<Wait>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
     let order: OrderNo = name(&order, "the order number")?;
@@ -105,8 +106,12 @@ pub(super) async fn order(
         let mut waiting = merchant.waiters.wait_for(found.sale);
         found = look().await?;
         if found.status == SaleStatus::Open {
-            // Woken or not, the books say what is the case.
-            let _ = tokio::time::timeout(Duration::from_secs(seconds), waiting.changed()).await;
+            // Woken or not, the books say what is the case. Who has hung up waits no longer.
+            tokio::select! {
+                () = waiting.changed() => {}
+                () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+                () = caller.hung_up() => {}
+            }
             found = look().await?;
         }
     }
@@ -117,9 +122,9 @@ pub(super) async fn order(
 pub(super) async fn heartbeat(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk, _admitted): Kiosk,
-    body: Body,
+    body: Bytes,
 ) -> Answer {
-    let told: api::Heartbeat = json(body).await?;
+    let told: api::Heartbeat = json(&body)?;
     merchant.presence.told(kiosk, now(), &told);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -144,10 +149,10 @@ pub(super) async fn claim(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk, _admitted): Kiosk,
     Path(sale): Path<String>,
-    body: Body,
+    body: Bytes,
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
-    let api::Claim { claim } = json(body).await?;
+    let api::Claim { claim } = json(&body)?;
     let claimed = merchant.store.claim(now(), kiosk, sale, claim).await?;
     merchant.changed(sale);
     match claimed.ok_or_else(no_such_sale)? {
@@ -169,10 +174,10 @@ pub(super) async fn outcome(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk, _admitted): Kiosk,
     Path(sale): Path<String>,
-    body: Body,
+    body: Bytes,
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
-    let report: api::Report = json(body).await?;
+    let report: api::Report = json(&body)?;
     let outcome = report.outcome;
     let reported = merchant.store.outcome(now(), kiosk, sale, report).await?;
     match reported.ok_or_else(no_such_sale)? {
@@ -191,13 +196,10 @@ pub(super) async fn close(
     State(merchant): State<Arc<Merchant>>,
     Kiosk(kiosk, _admitted): Kiosk,
     Path(sale): Path<String>,
-    body: Body,
 ) -> Answer {
     let sale: SaleId = name(&sale, "the sale")?;
     let closed = merchant.store.close(now(), kiosk, sale).await?;
     merchant.changed(sale);
-    // It says nothing, but a connection with an unread rest serves nobody after this.
-    let _ = read_body(body, MAX_REQUEST).await;
     match closed.ok_or_else(no_such_sale)? {
         Ok(()) => Ok(Json(api::Standing {
             status: SaleStatus::Closed,
@@ -231,22 +233,8 @@ fn name<T: std::str::FromStr<Err: std::fmt::Display>>(
     })
 }
 
-/// Reads a small JSON body, whatever its Content-Type.
-async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
-    let body = read_body(body, MAX_REQUEST)
-        .await
-        .map_err(|error| match error {
-            NotRead::TooLarge => Refused::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "the body is larger than 4096 bytes",
-            ),
-            NotRead::Incomplete => Refused::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "timeout",
-                "the body did not come whole in time",
-            ),
-        })?;
-    serde_json::from_slice(&body)
+/// What a JSON body says, whatever its Content-Type.
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body)
         .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, "bad-request", error.to_string()))
 }

@@ -3,33 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::http::{NotRead, read_body};
+use crate::http::NotRead;
 use crate::merchant::ledger::{Reason, Verdict};
 use crate::merchant::notify::{self, Particulars, Worth, shown};
 use crate::merchant::{Merchant, now};
 use crate::selpay::notification::Payment;
-use crate::selpay::xml::MAX_BODY;
 
 /// The platform gives up after 5 s; an answer that is not ready by then is `fail`, and redelivery finds what was done.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
 
-pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Body) -> Response {
-    let body = match read_body(body, MAX_BODY).await {
-        Ok(body) => body,
-        Err(NotRead::TooLarge) => {
-            merchant.metrics.notification("oversized");
-            return answer(StatusCode::PAYLOAD_TOO_LARGE, false);
-        }
-        Err(NotRead::Incomplete) => {
-            merchant.metrics.notification("incomplete");
-            return answer(StatusCode::REQUEST_TIMEOUT, false);
-        }
-    };
+pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Bytes) -> Response {
     // The work goes on if the answer is late, or if nobody waits for it any more.
     let work = tokio::spawn(receive(Arc::clone(&merchant), body));
     let success = match tokio::time::timeout(ANSWER_TIME, work).await {
@@ -43,37 +31,14 @@ pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Body) ->
     answer(StatusCode::OK, success)
 }
 
-/// What comes to a path that we do not have.
-pub(super) async fn unknown_path(
-    State(merchant): State<Arc<Merchant>>,
-    method: Method,
-    uri: Uri,
-) -> StatusCode {
-    tell_of_post(&merchant, &method, &uri);
-    StatusCode::NOT_FOUND
-}
-
-/// What comes to a path of ours, and not with its method.
-pub(super) async fn wrong_method(
-    State(merchant): State<Arc<Merchant>>,
-    method: Method,
-    uri: Uri,
-) -> StatusCode {
-    tell_of_post(&merchant, &method, &uri);
-    StatusCode::METHOD_NOT_ALLOWED
-}
-
-/// A POST may be the platform's: then it has a wrong address of ours, and nobody would ever hear of a payment.
-fn tell_of_post(merchant: &Merchant, method: &Method, uri: &Uri) {
-    if method != Method::POST {
-        return;
-    }
-    merchant.metrics.notification("unknown-path");
-    tracing::warn!(
-        "a POST to \"{}\", which takes none: the platform's notifications are taken at {}",
-        shown(uri.path(), LONGEST_REASON),
-        merchant.config.notify_path
-    );
+/// The answer to a notification that was not read.
+pub(super) fn not_read(merchant: &Merchant, why: NotRead) -> Response {
+    let (verdict, status) = match why {
+        NotRead::TooLarge => ("oversized", StatusCode::PAYLOAD_TOO_LARGE),
+        NotRead::Incomplete => ("incomplete", StatusCode::REQUEST_TIMEOUT),
+    };
+    merchant.metrics.notification(verdict);
+    answer(status, false)
 }
 
 fn answer(status: StatusCode, success: bool) -> Response {

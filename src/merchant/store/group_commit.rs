@@ -149,6 +149,7 @@ struct EndsTheProcess;
 impl Drop for EndsTheProcess {
     fn drop(&mut self) {
         if thread::panicking() {
+            crate::log::flush();
             std::process::exit(1);
         }
     }
@@ -162,6 +163,7 @@ fn write_groups(connection: Connection, queue: &Receiver<Job>) {
             tracing::error!(
                 "the books cannot be written: {error}; the process ends, a restart recovers"
             );
+            crate::log::flush();
             std::process::exit(1);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -84,8 +84,8 @@ impl Pay {
 }
 
 /// A customer pays; answers at once, the notifications follow.
-pub async fn pay(State(simulation): State<Arc<Simulation>>, body: Body) -> Response {
-    let purchase = match read::<Pay>(body).await.and_then(Pay::purchase) {
+pub async fn pay(State(simulation): State<Arc<Simulation>>, body: Bytes) -> Response {
+    let purchase = match read::<Pay>(&body).and_then(Pay::purchase) {
         Ok(purchase) => purchase,
         Err(why) => return problem(StatusCode::BAD_REQUEST, "unusable", &why),
     };
@@ -123,8 +123,8 @@ enum AddOrderFault {
 }
 
 /// Something is to go wrong from now on, or nothing any more; answers what was understood.
-pub async fn fail(State(simulation): State<Arc<Simulation>>, body: Body) -> Response {
-    let faults: Faults = match read(body).await {
+pub async fn fail(State(simulation): State<Arc<Simulation>>, body: Bytes) -> Response {
+    let faults: Faults = match read(&body) {
         Ok(faults) => faults,
         Err(why) => return problem(StatusCode::BAD_REQUEST, "unusable", &why),
     };
