@@ -10,7 +10,7 @@ use crate::merchant::reconcile::Ours;
 use crate::merchant::store::books::LIVE;
 use crate::merchant::store::sql::{Failed, Row, Sql};
 
-/// Money that must go back, or a payment that needs a person (CONTRACT.md, `merchant refunds|reviews --json`).
+/// Money that must go back, or a payment that needs a person (docs/api.md, `merchant refunds|reviews --json`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
