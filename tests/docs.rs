@@ -247,13 +247,19 @@ impl Desk {
         }
     }
 
+    /// Where what a block prints is kept.
+    fn output(&self, block: &Block, name: &str) -> PathBuf {
+        let place = block.place.replace('/', "-");
+        self.dir.path().join(format!("{place}.{name}"))
+    }
+
     fn start(&self, block: &Block, output: Stdio) -> Running {
         // A shell would not outlive the signal that ends the program well.
         let exec = match block.mark {
             Mark::StaysRunning(_) => "exec ",
             _ => "",
         };
-        let stderr = self.dir.path().join("stderr");
+        let stderr = self.output(block, "stderr");
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", self.dir.path().join("bin").display());
         let child = Command::new("sh")
@@ -274,10 +280,9 @@ impl Desk {
     }
 
     fn run(&self, block: &Block) {
-        let stdout = self.dir.path().join("stdout");
-        let file = File::create(&stdout).expect("a file");
-        let is_good = self.start(block, file.into()).ended();
-        let told = |name: &str| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
+        let stdout = File::create(self.output(block, "stdout")).expect("a file");
+        let is_good = self.start(block, stdout.into()).ended();
+        let told = |name: &str| fs::read_to_string(self.output(block, name)).unwrap_or_default();
         let (out, err) = (told("stdout"), told("stderr"));
         assert!(is_good, "{}:\n{}\n{out}{err}", block.place, block.text);
     }
@@ -312,7 +317,7 @@ impl Desk {
                     && configured.is_some_and(|text| text.contains(**printed))
         };
         let printed = PRINTED.iter().find(of);
-        printed.unwrap_or_else(|| panic!("{}: where does it listen?", block.place))
+        *printed.unwrap_or_else(|| panic!("{}: where does it listen?", block.place))
     }
 
     fn close(mut self) {
@@ -784,6 +789,27 @@ fn every_file_and_every_place_that_a_page_cites_exists() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_test_that_a_page_cites_exists() {
+    let sources = sources();
+    let mut seen = 0;
+    for page in PAGES {
+        let text = prose(page);
+        let is_name = |word: &&str| {
+            word.matches('_').count() > 2
+                && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        for name in text.split('`').skip(1).step_by(2).filter(is_name) {
+            seen += 1;
+            let line = format!("fn {name}(");
+            let exists = sources.iter().any(|(_, text)| text.contains(&line));
+            let is_metric = name.starts_with("selpay_");
+            assert!(exists || is_metric, "{page} cites {name}");
+        }
+    }
+    assert!(seen > 10, "only {seen} tests are cited");
 }
 
 /// The field names of the structs of a source file whose name begins like this, as they are written in TOML.
