@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use selpay_kiosk::kiosk;
@@ -29,7 +30,7 @@ use selpay_kiosk::merchant;
 use selpay_kiosk::merchant::alarms::Kind;
 use tempfile::TempDir;
 
-use crate::support::shop::{PATIENCE, eventually};
+use crate::support::shop::PATIENCE;
 
 /// The pages with commands or links.
 const PAGES: [&str; 12] = [
@@ -50,6 +51,8 @@ const PAGES: [&str; 12] = [
 const NOT_OURS: &str = "docs/selpay-integration.zh.md";
 /// The addresses that the pages print; the programs get others.
 const PRINTED: [&str; 2] = ["127.0.0.1:8080", "127.0.0.1:9000"];
+/// No block takes longer, on a slow day.
+const BLOCK_TIME: Duration = Duration::from_secs(60);
 const PROGRAMS: [(&str, &str); 4] = [
     ("kiosk", env!("CARGO_BIN_EXE_kiosk")),
     ("merchant", env!("CARGO_BIN_EXE_merchant")),
@@ -146,6 +149,8 @@ fn blocks(page: &str) -> Vec<Block> {
 struct Running {
     child: Child,
     place: String,
+    /// Where its output goes, and its errors.
+    printed: [PathBuf; 2],
     ends_by_itself: bool,
 }
 
@@ -156,12 +161,20 @@ impl Running {
         let _ = kill_process_group(group, signal);
     }
 
-    fn ended(&mut self) -> bool {
-        let Running { child, place, .. } = self;
-        let status = eventually(&format!("{place} ends"), || {
-            child.try_wait().expect("waited for")
-        });
-        status.success()
+    /// Waits until it has ended well; what it printed to the end, if it has not.
+    fn ends_well(&mut self) {
+        let began = Instant::now();
+        let status = loop {
+            match self.child.try_wait().expect("waited for") {
+                Some(status) => break Some(status),
+                None if began.elapsed() > BLOCK_TIME => break None,
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let printed = self.printed.iter().map(fs::read_to_string);
+        let printed: String = printed.map(Result::unwrap_or_default).collect();
+        let is_good = status.is_some_and(|status| status.success());
+        assert!(is_good, "{}: {status:?}\n{printed}", self.place);
     }
 }
 
@@ -259,7 +272,6 @@ impl Desk {
             Mark::StaysRunning(_) => "exec ",
             _ => "",
         };
-        let stderr = self.output(block, "stderr");
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", self.dir.path().join("bin").display());
         let child = Command::new("sh")
@@ -268,23 +280,21 @@ impl Desk {
             .env("PATH", path)
             .stdin(Stdio::null())
             .stdout(output)
-            .stderr(File::create(stderr).expect("a file"))
+            .stderr(File::create(self.output(block, "stderr")).expect("a file"))
             .process_group(0)
             .spawn()
             .expect("started");
         Running {
             child,
             place: block.place.clone(),
+            printed: ["stdout", "stderr"].map(|name| self.output(block, name)),
             ends_by_itself: false,
         }
     }
 
     fn run(&self, block: &Block) {
         let stdout = File::create(self.output(block, "stdout")).expect("a file");
-        let is_good = self.start(block, stdout.into()).ended();
-        let told = |name: &str| fs::read_to_string(self.output(block, name)).unwrap_or_default();
-        let (out, err) = (told("stdout"), told("stderr"));
-        assert!(is_good, "{}:\n{}\n{out}{err}", block.place, block.text);
+        self.start(block, stdout.into()).ends_well();
     }
 
     fn keep_running(&mut self, block: &Block, awaited: Option<&str>) {
@@ -325,7 +335,7 @@ impl Desk {
             if !running.ends_by_itself {
                 running.signal(Signal::TERM);
             }
-            assert!(running.ended(), "{}: it does not end well", running.place);
+            running.ends_well();
         }
     }
 }
