@@ -84,7 +84,7 @@ impl Drop for Running {
 }
 
 /// Where a page's blocks run.
-pub struct Desk {
+pub(super) struct Desk {
     running: Vec<Running>,
     /// Files as they are printed.
     files: BTreeMap<String, String>,
@@ -94,7 +94,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub fn open() -> Desk {
+    pub(super) fn open() -> Desk {
         let dir = TempDir::new().expect("a directory");
         let at = |name: &str| dir.path().join(name);
         for name in ["boards", "bin"] {
@@ -141,7 +141,7 @@ impl Desk {
     }
 
     /// A file that the page tells to make: the program that reads it must like it.
-    pub fn file(&mut self, name: &str, block: &Block) {
+    pub(super) fn file(&mut self, name: &str, block: &Block) {
         self.files.insert(name.to_owned(), block.text.clone());
         self.write_files();
         let path = self.dir.path().join(name);
@@ -188,12 +188,12 @@ impl Desk {
         }
     }
 
-    pub fn run(&self, block: &Block) {
+    pub(super) fn run(&self, block: &Block) {
         let stdout = File::create(self.output(block, "stdout")).expect("a file");
         self.start(block, stdout.into()).ends_well();
     }
 
-    pub fn keep_running(&mut self, block: &Block, awaited: Option<&str>) {
+    pub(super) fn keep_running(&mut self, block: &Block, awaited: Option<&str>) {
         let mut running = self.start(block, Stdio::piped());
         running.ends_by_itself = awaited.is_none();
         let lines = lines_of(&mut running.child);
@@ -226,7 +226,7 @@ impl Desk {
         printed.unwrap_or_else(|| panic!("{}: where does it listen?", block.place))
     }
 
-    pub fn close(mut self) {
+    pub(super) fn close(mut self) {
         for running in &mut self.running {
             if !running.ends_by_itself {
                 running.signal(Signal::TERM);

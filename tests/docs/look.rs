@@ -47,7 +47,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 }
 
 /// A block that is not run: what it names must exist.
-pub fn look_at(block: &Block) {
+pub(super) fn look_at(block: &Block) {
     let Block { place, text, .. } = block;
     for words in commands(text) {
         let mut words: &[String] = &words;
