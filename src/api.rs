@@ -1,4 +1,4 @@
-//! The merchant's HTTP API as types (CONTRACT.md): what a kiosk asks and what the merchant answers.
+//! The merchant's HTTP API as types (docs/api.md): what a kiosk asks and what the merchant answers.
 //!
 //! Both sides are built from these, and the names on the wire are fixed here. Unknown fields are ignored, so that
 //! either side may learn new ones first.

@@ -13,7 +13,7 @@ pub struct Fen(NonZeroU32);
 impl Fen {
     /// The least: 0.01.
     pub const MIN: Fen = Fen(NonZeroU32::MIN);
-    /// The largest amount of one sale: one million yuan (CONTRACT.md, "Totals are integers of fen, 1 … 100000000").
+    /// The largest amount of one sale: one million yuan (docs/api.md: `total`, 1 … 100000000).
     pub const MAX: Fen = Fen(NonZeroU32::new(100_000_000).expect("not zero"));
 
     /// The amount of `fen` fen, if it lies within 1 … [`Fen::MAX`].

@@ -5,7 +5,7 @@
 //! - [`sign`]: the signature over those raw fields. [`reading`]: that what is signed can be read in one way only.
 //! - [`notification`]: what a notification says. It can only be read from fields whose signature was verified.
 //!
-//! The rules come from the platform's document (`selpay-integration.zh.md`) and, where that is silent, from PROTOCOL.md.
+//! The rules come from the platform's document (`docs/selpay-integration.zh.md`) and, where that is silent, from docs/protocol.md.
 //! The platform's own words (`out_trade_no`, `total_fee`) stay in here.
 
 pub mod add_order;

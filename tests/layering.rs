@@ -1,4 +1,4 @@
-//! The direction of imports (DESIGN.md): from the shells to the pure cores, never back, never sideways.
+//! The direction of imports (docs/architecture.md): from the shells to the pure cores, never back, never sideways.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -21,6 +21,7 @@ mod browser;
 mod commands;
 mod console;
 mod demo;
+mod docs;
 mod door;
 mod fleet;
 mod front;

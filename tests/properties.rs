@@ -1,5 +1,5 @@
 //! What must hold for any bytes at all (`support/properties.rs`), tried with some thousands at each run.
-//! `cargo fuzz run notification` tries more (README, Fuzzing).
+//! `cargo fuzz run notification` tries more (docs/testing.md, Fuzzing).
 
 #![cfg(all(feature = "kiosk", feature = "server", feature = "sim"))]
 

@@ -1,7 +1,7 @@
 //! Every screen as it was when somebody last looked at it and liked it: `tests/golden`.
 //!
 //! A change shows as a picture, before, now and the difference side by side, in `target/golden`. Who likes it, runs
-//! `UPDATE_GOLDEN=1 cargo test --test screens` and commits the new pictures.
+//! `UPDATE_GOLDEN=1 cargo test --test integration screens::` and commits the new pictures.
 
 #![cfg(feature = "kiosk")]
 

@@ -1,4 +1,4 @@
-//! Keeps what the kiosk has promised, so that a power cut cannot make it promise twice (DESIGN.md, section 3).
+//! Keeps what the kiosk has promised, so that a power cut cannot make it promise twice (docs/architecture.md, Journal and recovery).
 //!
 //! One file of fixed size, written from its beginning to its end, one record at a time, each on disk before the effect
 //! behind it begins. When it is full it is replaced at once by a new one that begins with what is not settled yet.

@@ -11,7 +11,7 @@ pub struct Cap {
     pub hold: bool,
 }
 
-/// The caps of a pad. By default each key has a cap of its own, with its own letter (CONTRACT.md, Boards).
+/// The caps of a pad. By default each key has a cap of its own, with its own letter (docs/api.md, Board files).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Legend(Option<Vec<(Key, Cap)>>);
 

@@ -161,7 +161,7 @@ pub trait Awake {
 /// ureq's may borrow nothing, and is lent this through a thread-local.
 pub type Idle<'a> = &'a mut (dyn Awake + 'static);
 
-/// The merchant's server (CONTRACT.md, The merchant's HTTP API).
+/// The merchant's server (docs/api.md, The merchant's HTTP API).
 pub trait Merchant {
     /// Which of our sales have not ended there.
     fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply>;

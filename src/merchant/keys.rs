@@ -1,4 +1,4 @@
-//! The platform's signing keys: several at once while one is replaced, and those of chains and agents (PROTOCOL.md).
+//! The platform's signing keys: several at once while one is replaced, and those of chains and agents (docs/protocol.md).
 
 use crate::selpay::sign::SignKey;
 use crate::selpay::xml::Fields;

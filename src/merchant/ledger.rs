@@ -32,7 +32,7 @@ pub const MOST_NUMBERS: usize = 64;
 
 /// The platform's clock.
 const CHINA: UtcOffset = offset!(+8);
-/// For so long the platform repeats a notification that is not answered with `success` (PROTOCOL.md).
+/// For so long the platform repeats a notification that is not answered with `success` (docs/protocol.md).
 pub const RETRIES_END: Duration = Duration::from_secs(11_040);
 
 /// A moment in the merchant's books: milliseconds since 1970, UTC.

@@ -1,6 +1,6 @@
 //! The signature of the platform's messages: MD5 over the sorted raw fields and the shared key.
 //!
-//! `sign = HEX(MD5("a=1&b=2&key=" + KEY))` (PROTOCOL.md, Signature). Every received field takes part, known or not;
+//! `sign = HEX(MD5("a=1&b=2&key=" + KEY))` (docs/protocol.md, Signature). Every received field takes part, known or not;
 //! only `sign` itself and empty values are left out. A key must never be printed: [`SignKey`] has no way to.
 
 use std::fmt;

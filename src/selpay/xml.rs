@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use quick_xml::Reader;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 
-/// The largest body that is read (PROTOCOL.md, Answers), in bytes.
+/// The largest body that is read (docs/protocol.md, Answers), in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
 
 /// The fields of a message as received, by name in byte order. Nothing in here has been verified.

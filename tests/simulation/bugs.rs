@@ -1,7 +1,7 @@
 //! The hunt for planted bugs (`src/planted.rs`): the named stories, then random ones, until one of them breaks a promise.
 //!
 //! `RUSTFLAGS="--cfg planted" cargo test --test simulation bugs -- --nocapture` prints which promise each bug breaks, and
-//! after how many stories; a random one has ten sales. The README has the table.
+//! after how many stories; a random one has ten sales. docs/measurements.md has the table.
 
 use std::panic;
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
 //! A world that tries to break the kiosk and its merchant: the real machine, the real loop, the real journal, the real
 //! ledger on the real SQLite store, and around them customers, a platform, a network, disks and power, all from one seed on
-//! one thread with a virtual clock (DESIGN.md, section 5). An oracle that shares no code with the product checks the promises
+//! one thread with a virtual clock (docs/testing.md). An oracle that shares no code with the product checks the promises
 //! after every event; at the end all heals, four hours pass, and every payment must have found its place.
 //!
 //! What is not here: HTTP and JSON between kiosk and merchant (`tests/sale.rs`), and the operating system

@@ -1,4 +1,4 @@
-//! What must never happen (DESIGN.md, section 2), checked after every event. It shares no code with the product: it keeps
+//! What must never happen (docs/architecture.md, Promises), checked after every event. It shares no code with the product: it keeps
 //! its own lists, and reads the books only to compare.
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -412,7 +412,7 @@ impl Oracle {
                 "{sale}: the kiosk knew that it came out, the books say {stands:?}"
             );
             let is_told = matches!(stands, Stands::Dispensed | Stands::Review { .. });
-            // A disk that was put back from between the claim and the pulse knows of no pulse (README, Limits).
+            // A disk that was put back from between the claim and the pulse knows of no pulse (README.md, Limits).
             assert!(
                 is_told || self.disk_is_dishonest,
                 "{sale} came out, but its payment is {stands:?}: free goods"

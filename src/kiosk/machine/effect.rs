@@ -69,7 +69,7 @@ pub enum Effect {
     Ignored(&'static str),
 }
 
-/// One line of the journal: what the kiosk has promised, written before it acts (DESIGN.md, section 3).
+/// One line of the journal: what the kiosk has promised, written before it acts (docs/architecture.md, Journal and recovery).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Record {
     /// The sale it is about.

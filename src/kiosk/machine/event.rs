@@ -26,7 +26,7 @@ pub enum Key {
 }
 
 impl Key {
-    /// The key of this cap (CONTRACT.md, Boards).
+    /// The key of this cap (docs/api.md, Board files).
     pub fn from_char(cap: char) -> Option<Key> {
         match cap {
             '0'..='9' => Some(Key::Digit(cap)),

@@ -1,4 +1,4 @@
-//! Beginning again after a power cut: what the journal says, then what the merchant says (DESIGN.md, section 3).
+//! Beginning again after a power cut: what the journal says, then what the merchant says (docs/architecture.md, Journal and recovery).
 //!
 //! Of the sales that are left, only the last can have been under way. If it is young, it goes on: with a new code if
 //! nobody has paid yet, with the claim if somebody has. Every other is closed, or reported: a claim without a `Start`

@@ -19,7 +19,7 @@ pub use crate::merchant::store::sums::{
     Balance, balance, full_balance, sales_by_status, takings_since,
 };
 
-/// Money that must go back, or a payment that needs a person (CONTRACT.md, `merchant refunds|reviews --json`).
+/// Money that must go back, or a payment that needs a person (docs/api.md, `merchant refunds|reviews --json`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
