@@ -167,7 +167,7 @@ impl Shop<'_> {
         }
         if fate < 225 {
             // The kiosk was gone.
-            requests::sweep(&mut self.at(now(200)), CLAIM_TIME)?;
+            requests::sweep(&mut self.at(now(200)), CLAIM_TIME, &|_| now(200))?;
             return self.settle(now(200), paid, Finding::MoneySent);
         }
         let claim = ClaimId::from_random(self.dice.long());
@@ -210,6 +210,7 @@ impl Shop<'_> {
             total,
             trade_type: Some("pay.weixin.jspay".to_owned()),
             time_end: Some(now.stamp()),
+            fee_type: None,
         };
         let body = self.message(&payment);
         requests::pay(&mut self.at(now), &payment, body.as_bytes())?;

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::support::shop::{PATIENCE, Shop, paid, signed};
 use serde_json::{Value, json};

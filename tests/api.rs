@@ -582,6 +582,7 @@ async fn open_sales_end_by_themselves_and_what_is_paid_after_that_goes_back() {
         total: 350,
         trade_type: None,
         time_end: None,
+        fee_type: None,
     };
     let verdict = store.pay(at(3601), payment(left), Vec::new()).await;
     assert_eq!(verdict, Ok(Verdict::Refund(Reason::Late)));

@@ -395,6 +395,7 @@ mod tests {
             total: 350,
             trade_type: None,
             time_end: None,
+            fee_type: None,
         };
         let claim = ClaimId::from_random(number);
         let outcome = [Outcome::Dispensed, Outcome::Unknown][number as usize % 2];
@@ -419,7 +420,7 @@ mod tests {
                         sql: &books,
                         now: NOW,
                     };
-                    let swept = requests::sweep(now, CLAIM_TIME).expect("swept");
+                    let swept = requests::sweep(now, CLAIM_TIME, &|_| NOW).expect("swept");
                     assert_eq!(swept.len(), 2, "one was paid, one claimed");
                     for entry in reports::refunds(&books).expect("refunds") {
                         let paid = TransactionId::new(&entry.transaction_id).expect("a name");
