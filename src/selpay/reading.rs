@@ -15,7 +15,7 @@
 use crate::selpay::xml::Fields;
 
 /// Every field of a notification that the platform's document names (`selpay-integration.zh.md`, the table of section 3),
-/// and `key`, which stands behind the fields in what is signed (PROTOCOL.md, Signature). In byte order.
+/// and `key`, which stands behind the fields in what is signed (docs/protocol.md, Signature). In byte order.
 pub const DOCUMENTED: [&str; 35] = [
     "attach",
     "bank_billno",

@@ -252,21 +252,25 @@ pub fn glance(sql: &dyn Sql, since: Time) -> Result<Glance, Failed> {
 /// Sales that are open, or were for an hour before they were closed, and began since then, with whose they are; no more than
 /// a thousand. One that was given up may have been paid all the same.
 pub fn open_sales(sql: &dyn Sql, since: Time) -> Result<Vec<(String, String, Time)>, Failed> {
-    // Open ones among those that have not ended, not among all of that time: the sums keep the index by time out of it.
-    const OPEN: &str = "SELECT sale, kiosk, created_at FROM
-        (SELECT sale, kiosk, created_at FROM sales WHERE ended_at IS NULL AND status = 'open' AND created_at + 0 >= ?1
-         UNION ALL SELECT sale, kiosk, created_at FROM sales
-            WHERE created_at >= ?1 AND status = 'closed' AND ended_at >= created_at + ?2) AS stood_open
-        ORDER BY created_at LIMIT 1000";
+    const MOST: usize = 1000;
+    // Among those that have not ended, not among all of that time: the sums keep the index by time out of it.
+    const OPEN: &str =
+        "SELECT sale, kiosk, created_at FROM sales WHERE ended_at IS NULL AND status = 'open' AND created_at + 0 >= ?1
+         ORDER BY created_at + 0 LIMIT ?2";
+    const GIVEN_UP: &str = "SELECT sale, kiosk, created_at FROM sales
+        WHERE created_at >= ?1 AND status = 'closed' AND ended_at >= created_at + ?3 ORDER BY created_at LIMIT ?2";
+    let most = MOST as i64;
+    let mut rows = sql.rows(OPEN, &[since.0.into(), most.into()])?;
+    let hour = UNASKED.as_millis() as i64;
+    rows.extend(sql.rows(GIVEN_UP, &[since.0.into(), most.into(), hour.into()])?);
     let read = |row: &Row| {
         let (sale, kiosk) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
         Ok((sale, kiosk, Time(row.int(2)?)))
     };
-    let given_up = UNASKED.as_millis() as i64;
-    sql.rows(OPEN, &[since.0.into(), given_up.into()])?
-        .iter()
-        .map(read)
-        .collect()
+    let mut sales = rows.iter().map(read).collect::<Result<Vec<_>, Failed>>()?;
+    sales.sort_by_key(|(_, _, began)| *began);
+    sales.truncate(MOST);
+    Ok(sales)
 }
 
 /// How payments came in.
