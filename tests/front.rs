@@ -132,7 +132,8 @@ pub fn proxy(shop: &Shop, name: &str, port: u16) -> Ended {
                 .replace("127.0.0.1:8080", merchant)
                 .replace(
                     "merchant.example {",
-                    &format!("https://127.0.0.1:{port} {{\n\ttls {pem} {key}"),
+                    // Clients of other tests have this port on other addresses.
+                    &format!("https://127.0.0.1:{port} {{\n\tbind 127.0.0.1\n\ttls {pem} {key}"),
                 );
             let options = "{\n\tadmin off\n\tauto_https disable_redirects\n\tservers {";
             let whole = example.replace("{\n\tservers {", options);
