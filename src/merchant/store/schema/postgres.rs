@@ -279,6 +279,7 @@ CREATE TABLE unverified (
 );
 CREATE INDEX unverified_by_age ON unverified (is_known, at);
 CREATE INDEX unverified_by_order ON unverified (order_no, at);
+CREATE INDEX unverified_by_time ON unverified (at);
 
 -- What was signed can be written in as many ways as one likes: few of the same signature are kept.
 ALTER TABLE refused ADD COLUMN kind TEXT;
