@@ -32,7 +32,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use door::{Door, DoorCounts, Limits};
+pub use door::{Door, DoorCounts, Limits, network};
 pub use request::{Caller, NotRead, Peer};
 
 use door::{Admitted, Closed};

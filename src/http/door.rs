@@ -98,14 +98,17 @@ struct Address(IpAddr);
 
 impl From<IpAddr> for Address {
     fn from(address: IpAddr) -> Address {
-        Address(match address.to_canonical() {
-            IpAddr::V6(address) => {
-                // Whoever has one address of a /64 has all of them.
-                let network = address.to_bits() & (u128::MAX << 64);
-                IpAddr::V6(Ipv6Addr::from_bits(network))
-            }
-            v4 => v4,
-        })
+        Address(network(address))
+    }
+}
+
+/// What counts as one client: an address of IPv4, or an IPv6 network of 64 bits, all of which whoever has one address of it has.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
+        v4 => v4,
     }
 }
 

@@ -161,19 +161,25 @@ pub struct Alarm {
     pub text: String,
 }
 
-/// The alarms that stand.
-pub fn look(figures: &Figures) -> Vec<Alarm> {
-    let now = figures.now;
-    let mut alarms = Vec::new();
-    let mut add = |kind, subjects: Vec<String>, text: String| {
-        alarms.push(Alarm {
+impl Alarm {
+    /// One that is about no payment, and lists all of its subjects.
+    pub fn new(kind: Kind, subjects: Vec<String>, text: String) -> Alarm {
+        Alarm {
             kind,
             subjects,
             cases: Vec::new(),
             is_complete: true,
             text,
-        });
-    };
+        }
+    }
+}
+
+/// The alarms that stand.
+pub fn look(figures: &Figures) -> Vec<Alarm> {
+    let now = figures.now;
+    let mut alarms = Vec::new();
+    let mut add =
+        |kind, subjects: Vec<String>, text: String| alarms.push(Alarm::new(kind, subjects, text));
     if !figures.balance.holds {
         let text = "a verified payment has no place in the books: keep the database as it is";
         add(Kind::BooksDoNotBalance, Vec::new(), text.to_owned());

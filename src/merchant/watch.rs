@@ -153,13 +153,7 @@ async fn look_again_and_again(
                     false => Kind::DatabaseSlow,
                 };
                 alarms.retain(|alarm| alarm.kind != kind);
-                alarms.push(Alarm {
-                    kind,
-                    subjects: Vec::new(),
-                    cases: Vec::new(),
-                    is_complete: true,
-                    text: error.to_string(),
-                });
+                alarms.push(Alarm::new(kind, Vec::new(), error.to_string()));
             }
         }
         let at = Instant::now();

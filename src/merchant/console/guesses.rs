@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::http::network;
 use crate::merchant::password::{Memory, Password};
 use crate::random;
 
@@ -189,17 +190,6 @@ impl Guesses {
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Client>> {
         let locked = self.clients.lock();
         locked.expect("nobody panics while holding the lock")
-    }
-}
-
-/// Whose guesses count together: an IPv6 client has a whole network of addresses.
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
     }
 }
 
