@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<const N: usize> {
     bytes: [u8; N],
-    len: u8,
+    len: u16,
 }
 
 impl<const N: usize> Text<N> {
@@ -26,7 +26,7 @@ impl<const N: usize> Text<N> {
         bytes[..len].copy_from_slice(text.as_bytes());
         Some(Text {
             bytes,
-            len: len as u8,
+            len: len as u16,
         })
     }
 }
@@ -175,7 +175,7 @@ text_name!(
 );
 text_name!(
     /// The address behind a payment QR code. Only `selpay::add_order` makes one, after checking it.
-    ScanUrl(255), "1 to 255 printable ASCII characters",
+    ScanUrl(512), "1 to 512 printable ASCII characters",
     |b| b.is_ascii_graphic()
 );
 

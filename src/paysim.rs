@@ -11,10 +11,12 @@ mod page;
 pub mod platform;
 mod routes;
 pub mod schedule;
+pub mod variations;
 
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,6 +26,7 @@ use tokio::sync::{Notify, watch};
 use crate::http;
 use platform::{Account, Platform};
 use schedule::{Schedule, UnixMs};
+use variations::What;
 
 /// What a platform must know.
 #[derive(Clone)]
@@ -40,6 +43,8 @@ pub struct Config {
     pub mch_id: String,
     /// Divides the waits between the attempts of a notification.
     pub speed: f64,
+    /// AddOrderInfo is answered in another harmless spelling each time.
+    pub varies: bool,
 }
 
 /// Why a configuration cannot be used, and what would be right.
@@ -106,6 +111,8 @@ struct Simulation {
     /// Something may be due earlier than the courier knows.
     news: Notify,
     public_url: String,
+    /// How many answers there were, where each is spelled in another way.
+    varied: Option<AtomicUsize>,
     ended: watch::Receiver<bool>,
 }
 
@@ -114,6 +121,13 @@ impl Simulation {
         self.platform
             .lock()
             .expect("nobody panics while holding the lock")
+    }
+
+    /// How the next answer is spelled.
+    fn spelling(&self) -> (&'static str, What) {
+        let turn = self.varied.as_ref();
+        let turn = turn.map_or(0, |count| count.fetch_add(1, Ordering::Relaxed));
+        variations::ALL[turn % variations::ALL.len()]
     }
 }
 
@@ -176,6 +190,7 @@ pub async fn serve(
         clock: Clock::start(),
         news: Notify::new(),
         public_url,
+        varied: config.varies.then(AtomicUsize::default),
         ended,
     });
     let router = routes::router(Arc::clone(&simulation));

@@ -110,7 +110,7 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     ("kiosk/watchdog", &["kiosk::machine"]),
     ("kiosk/check", &["ids", "kiosk", "money"]),
-    ("kiosk/tryout", &["ids", "kiosk", "money", "sale"]),
+    ("kiosk/tryout", &["ids", "kiosk", "money", "random", "sale"]),
     (
         "kiosk/commands",
         &["cli", "files", "kiosk", "money", "sale"],

@@ -36,5 +36,6 @@ mod reconcile;
 mod sale;
 mod screens;
 mod size;
+mod spellings;
 mod vectors;
 mod virtual_pi;

@@ -6,7 +6,7 @@ use std::sync::{Arc, atomic};
 
 use clap::{Parser, Subcommand};
 use selpay_kiosk::cli::{self, Failure, Log};
-use selpay_kiosk::kiosk::commands::{self, Device};
+use selpay_kiosk::kiosk::commands::{self, Trial};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// A vending kiosk that takes WeChat and Alipay payments through selpay
@@ -42,17 +42,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Try one device: a test picture, an echo of the keys, one pulse
-    Try {
-        /// The board file
-        #[arg(long, value_name = "FILE")]
-        board: PathBuf,
-        /// Do not ask before goods may fall
-        #[arg(long)]
-        yes: bool,
-        /// Which device
-        device: Device,
-    },
+    /// Try one thing: a test picture, an echo of the keys, one pulse, one order at the platform
+    Try(Trial),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +64,6 @@ fn run(command: Command, stop: impl Fn() -> bool + 'static) -> Result<(), Failur
         Command::Run { config } => commands::run(&config, Box::new(stop)),
         Command::Check { config } => commands::check(&config),
         Command::Screens { board, out } => commands::screens(&board, &out),
-        Command::Try { board, yes, device } => commands::try_device(&board, device, yes, &stop),
+        Command::Try(trial) => commands::try_out(&trial, &stop),
     }
 }

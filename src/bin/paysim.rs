@@ -1,6 +1,5 @@
 //! `paysim`: the platform's stand-in, for development and tests. No money moves.
 
-use std::io::{Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +35,9 @@ struct Arguments {
     /// Divides the waits between the attempts of a notification
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     speed: f64,
+    /// Answer AddOrderInfo in another harmless spelling each time
+    #[arg(long)]
+    variations: bool,
     #[command(flatten)]
     log: Log,
 }
@@ -52,6 +54,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         public_url: arguments.public_url,
         mch_id: arguments.mch_id,
         speed: arguments.speed,
+        varies: arguments.variations,
     };
     let unusable = |error| Failure::Unusable(anyhow::anyhow!("--{error}"));
     config.check().map_err(unusable)?;
@@ -64,16 +67,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         tokio::select! {
             biased;
             () = &mut ended => return Ok(()),
-            announced = async { announce(&listener) } => announced?,
+            announced = async { cli::print(&format!("listening on {}", listener.local_addr()?)) } => announced?,
         }
         paysim::serve(listener, config, ended).await
     });
     // A merchant who has not answered yet must not hold us.
     runtime.shutdown_background();
     Ok(served?)
-}
-
-fn announce(listener: &TcpListener) -> std::io::Result<()> {
-    writeln!(stdout(), "listening on {}", listener.local_addr()?)?;
-    stdout().flush()
 }

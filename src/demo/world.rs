@@ -77,6 +77,7 @@ impl World {
             public_url: None,
             mch_id: MCH_ID.to_owned(),
             speed: 1.0,
+            varies: false,
         };
         runtime.spawn(paysim::serve(for_platform, simulated, until_stopped()));
         let books = Merchant::open(merchant::config::Config::load(&merchant_file)?, None)
@@ -100,9 +101,10 @@ impl World {
             platform_url: format!("http://{platform}/prod-api"),
             // Only here may plain HTTP be drawn for an address that is not loopback.
             scan_rules: ScanRules {
-                hosts: vec![platform.to_string()],
                 plain_http: true,
+                ..ScanRules::of(vec![platform.to_string()])
             },
+            platform_time: Duration::from_secs(10),
             merchant_url: format!("http://{merchant}"),
             merchant_ca_file: None,
             token: secrets.token.clone(),

@@ -21,9 +21,6 @@ use crate::money::Fen;
 /// A clock that is wrong by more than this many seconds will sooner or later refuse a good certificate.
 const CLOCK_TOLERANCE: i64 = 120;
 
-/// A phone reads smaller modules hardly ever (`examples/camera.rs`).
-const LEAST_MODULE_PX: u32 = 2;
-
 /// One thing that was looked at: what it is, and how it is or what is wrong with it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
@@ -139,7 +136,7 @@ fn check_code(config: &Config, board: &BoardFile) -> Result<String, String> {
             ui::draw(&mut frame, &pay, &look);
             let is_read = scan::read(&frame) == [address.as_str()];
             let module_px = ui::module_px(&mut frame, &url, &look).unwrap_or(0);
-            if !is_read || module_px < LEAST_MODULE_PX {
+            if !is_read || !ui::is_readable(&mut frame, &url, &look) {
                 let length = address.len();
                 return Err(format!(
                     "a phone cannot read a code of {length} characters on {width} × {height}: take a larger panel"

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, Write, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
@@ -13,6 +13,7 @@ use crate::kiosk::board::{Board, Devices, encode_png};
 use crate::kiosk::check::{self, Finding};
 use crate::kiosk::config::Config;
 use crate::kiosk::machine::screen::Language;
+use crate::kiosk::net::PlatformClient;
 use crate::kiosk::runner::Stop;
 use crate::kiosk::ui::frame::Frame;
 use crate::kiosk::ui::{self, Look, samples};
@@ -29,6 +30,8 @@ pub enum Device {
     Keypad,
     /// What lets the goods out
     Dispenser,
+    /// The platform's AddOrderInfo, with an order of 0.01; needs --config
+    Platform,
 }
 
 /// `kiosk run`: sells until `stop` says so.
@@ -90,17 +93,56 @@ pub fn screens(board: &Path, out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `kiosk try`: one device by itself.
-pub fn try_device(
-    file: &Path,
-    device: Device,
+/// What `kiosk try` tries.
+#[derive(Debug, clap::Args)]
+pub struct Trial {
+    /// The board file
+    #[arg(long, value_name = "FILE", required_unless_present = "config")]
+    board: Option<PathBuf>,
+    /// Or kiosk.toml, which names it
+    #[arg(long, value_name = "FILE", conflicts_with = "board")]
+    config: Option<PathBuf>,
+    /// Do not ask before goods may fall, or an order is added
+    #[arg(long)]
     yes: bool,
-    stop: &dyn Fn() -> bool,
-) -> Result<(), Failure> {
-    let board = BoardFile::load(file)?;
+    /// What to try
+    device: Device,
+}
+
+/// `kiosk try`: one device by itself, or the platform.
+pub fn try_out(trial: &Trial, stop: &dyn Fn() -> bool) -> Result<(), Failure> {
+    let (device, yes) = (trial.device, trial.yes);
+    let config = trial.config.as_deref().map(Config::load).transpose()?;
+    let file = config.as_ref().map(|config| config.board.clone());
+    let file = file.or_else(|| trial.board.clone()).unwrap_or_default();
+    let board = BoardFile::load(&file)?;
     let mut devices = Devices::of(&board);
     let named = || file.display().to_string();
     match device {
+        Device::Platform => {
+            let config = config.ok_or_else(|| {
+                Failure::Unusable(anyhow!(
+                    "the platform's address is in kiosk.toml: --config FILE"
+                ))
+            })?;
+            let question = format!(
+                "An order of {} is added at {}, for good; do not pay it. Go on?",
+                Fen::MIN,
+                config.platform_url
+            );
+            if !yes && !is_agreed(&question)? {
+                return Err(anyhow!("nothing was added").into());
+            }
+            let mut panel = devices.panel().with_context(named)?;
+            let look = Look {
+                language: config.language,
+                service_phone: config.service_phone.clone(),
+                legend: board.keypad.legend(),
+                ..Look::default()
+            };
+            let platform = PlatformClient::new(&config);
+            tryout::platform(&platform, &mut *panel, &look, &mut stdout(), stop)?;
+        }
         Device::Panel => {
             let mut panel = devices.panel().with_context(named)?;
             tryout::panel(&mut *panel, &mut stdout(), stop)?;

@@ -1,6 +1,7 @@
 //! `kiosk.toml`: read, checked field by field, then complete.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub platform_url: String,
     /// Where a QR code may point to.
     pub scan_rules: ScanRules,
+    /// How long the platform may take to add an order.
+    pub platform_time: Duration,
     /// Where the merchant's server is, without a slash at the end.
     pub merchant_url: String,
     /// The only authority trusted for the merchant's certificate, as PEM.
@@ -57,6 +60,12 @@ struct Raw {
     app_key: String,
     platform_url: String,
     scan_hosts: Vec<String>,
+    #[serde(default = "default_scan_params")]
+    scan_params: [String; 2],
+    #[serde(default)]
+    scan_check: ScanCheck,
+    #[serde(default = "default_platform_seconds")]
+    platform_seconds: u64,
     merchant_url: String,
     merchant_ca_file: Option<PathBuf>,
     token_file: PathBuf,
@@ -75,12 +84,29 @@ struct Raw {
     allow_plain_http: bool,
 }
 
+/// What of a QR code's address is looked at.
+#[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum ScanCheck {
+    #[default]
+    Order,
+    Host,
+}
+
 fn yes() -> bool {
     true
 }
 
 fn default_max_total() -> u32 {
     100_000
+}
+
+fn default_scan_params() -> [String; 2] {
+    ScanRules::of(Vec::new()).params
+}
+
+fn default_platform_seconds() -> u64 {
+    10
 }
 
 fn default_pay_seconds() -> u64 {
@@ -117,23 +143,33 @@ impl Config {
                 "must be the platform's appKey: letters and digits".to_owned(),
             ));
         }
-        if raw.scan_hosts.is_empty()
-            || raw
-                .scan_hosts
-                .iter()
-                .any(|host| host.is_empty() || host.contains('/'))
-        {
+        if raw.scan_hosts.is_empty() || !raw.scan_hosts.iter().all(|host| is_scan_host(host)) {
             return Err(wrong(
                 "scan-hosts",
-                "list the hosts a QR code may point to, like [\"up.selpay.cn\"]".to_owned(),
+                "list the hosts a QR code may point to, like [\"up.selpay.cn\"] or [\"*.selpay.cn\"]"
+                    .to_owned(),
             ));
         }
-        if !(10..=3600).contains(&raw.pay_seconds) {
+        let is_name = |name: &String| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        if !raw.scan_params.iter().all(is_name) {
             return Err(wrong(
-                "pay-seconds",
-                format!("{} is not within 10 … 3600", raw.pay_seconds),
+                "scan-params",
+                "must be the names of two parameters, letters and digits, like [\"appKey\", \"no\"]"
+                    .to_owned(),
             ));
         }
+        let seconds = |field: &str, seconds: u64, range: RangeInclusive<u64>| {
+            let (least, most) = (range.start(), range.end());
+            match range.contains(&seconds) {
+                true => Ok(Duration::from_secs(seconds)),
+                false => Err(wrong(
+                    field,
+                    format!("{seconds} is not within {least} … {most}"),
+                )),
+            }
+        };
         let phone_is_short = raw
             .service_phone
             .as_ref()
@@ -153,9 +189,11 @@ impl Config {
             app_key: raw.app_key,
             platform_url: url("platform-url", &raw.platform_url)?,
             scan_rules: ScanRules {
-                hosts: raw.scan_hosts,
-                plain_http: false,
+                params: raw.scan_params,
+                is_host_enough: raw.scan_check == ScanCheck::Host,
+                ..ScanRules::of(raw.scan_hosts)
             },
+            platform_time: seconds("platform-seconds", raw.platform_seconds, 3..=30)?,
             merchant_url: url("merchant-url", &raw.merchant_url)?,
             merchant_ca_file: raw.merchant_ca_file.map(|ca| files::beside(file, &ca)),
             token: files::read_secret(&files::beside(file, &raw.token_file))?,
@@ -165,7 +203,7 @@ impl Config {
                 .max_total
                 .try_into()
                 .map_err(|error| wrong("max-total", format!("{error}")))?,
-            pay_time: Duration::from_secs(raw.pay_seconds),
+            pay_time: seconds("pay-seconds", raw.pay_seconds, 10..=3600)?,
             service_phone: raw.service_phone,
             resumes_claims: raw.resumes_claims,
             watchdog: raw.watchdog.map(|device| files::beside(file, &device)),
@@ -182,6 +220,13 @@ impl Config {
             resumes_claims: self.resumes_claims,
         }
     }
+}
+
+/// A host, perhaps with a port; a leading `*.` stands for whatever is below it.
+fn is_scan_host(host: &str) -> bool {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':');
+    !name.is_empty() && name.bytes().all(is_plain)
 }
 
 fn base_url(text: &str) -> Result<String, String> {
@@ -320,7 +365,15 @@ mod tests {
             ),
             (
                 "scan-hosts = []",
-                "/kiosk.toml: scan-hosts: list the hosts a QR code may point to, like [\"up.selpay.cn\"]",
+                "/kiosk.toml: scan-hosts: list the hosts a QR code may point to, like [\"up.selpay.cn\"] or [\"*.selpay.cn\"]",
+            ),
+            (
+                "scan-params = [\"appKey\", \"\"]",
+                "/kiosk.toml: scan-params: must be the names of two parameters, letters and digits, like [\"appKey\", \"no\"]",
+            ),
+            (
+                "platform-seconds = 2",
+                "/kiosk.toml: platform-seconds: 2 is not within 3 … 30",
             ),
             (
                 "token-file = \"nothing\"",

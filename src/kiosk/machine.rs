@@ -74,6 +74,8 @@ pub struct Settings {
 const POLL_EVERY: Duration = Duration::from_millis(300);
 /// How long a customer who wanted to leave may be expected to still stand there.
 const STILL_HERE: Duration = Duration::from_secs(30);
+/// A registration is tried once more if that is so soon: the customer stands there.
+const REGISTER_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the screen waits for the merchant to confirm a close.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(8);
 /// How long the kiosk tries to claim a paid sale while the customer waits.
@@ -231,8 +233,14 @@ impl Machine {
                         });
                         State::Placing(placing)
                     }
-                    Err(why) => self.not_placed(placing, *why, turn),
+                    Err(why) => self.not_registered(placing, *why, turn),
                 }
+            }
+            (State::Placing(mut placing), Event::Woke) => {
+                if placing.register.begin(now) {
+                    turn.emit(steps::register(&placing.sale, placing.order));
+                }
+                State::Placing(placing)
             }
             (State::Placing(placing), Event::Added { order, result })
                 if *order == placing.order =>

@@ -13,7 +13,7 @@ mod transport;
 mod trouble;
 
 pub use self::merchant::{MerchantClient, unsettled};
-pub use self::platform::PlatformClient;
+pub use self::platform::{PlatformClient, Trial};
 
 use std::time::{Duration, SystemTime};
 
@@ -29,18 +29,18 @@ use crate::kiosk::ready;
 
 /// How long a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
-/// How long a whole call may take.
+/// How long a whole call to the merchant may take.
 const CALL_TIME: Duration = Duration::from_secs(5);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 64 * 1024;
 /// What a connection buffers in each direction, in bytes: our largest messages are a few hundred.
 const BUFFER: usize = 16 * 1024;
 
-/// An HTTP client with our deadlines, which trusts these authorities.
-fn agent(root_certs: RootCerts) -> Agent {
+/// An HTTP client whose calls take so long at most, which trusts these authorities.
+fn agent(root_certs: RootCerts, call_time: Duration) -> Agent {
     let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIME))
-        .timeout_global(Some(CALL_TIME))
+        .timeout_global(Some(call_time))
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
@@ -87,26 +87,24 @@ fn retry_after(response: &Response<ureq::Body>) -> Option<Duration> {
     seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
+/// Reads an answer to its end.
+fn read(mut response: Response<ureq::Body>) -> Result<Answer, ureq::Error> {
+    let body = response.body_mut().with_config();
+    let body = body.limit(MAX_ANSWER).read_to_vec()?;
+    Ok(Answer {
+        status: response.status().as_u16(),
+        retry_after: retry_after(&response),
+        body,
+    })
+}
+
 /// Makes the call and reads the answer to the end, or tells the log that there is none.
 fn whole(
     call: &str,
     idle: Idle<'_>,
     run: impl FnOnce() -> Result<Response<ureq::Body>, ureq::Error>,
 ) -> Option<Answer> {
-    let read = || {
-        let mut response = run()?;
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER)
-            .read_to_vec()?;
-        Ok(Answer {
-            status: response.status().as_u16(),
-            retry_after: retry_after(&response),
-            body,
-        })
-    };
-    let answer: Result<Answer, ureq::Error> = transport::awake(idle, read);
+    let answer: Result<Answer, ureq::Error> = transport::awake(idle, || read(run()?));
     answer
         .inspect_err(|error| match transport::was_abandoned() {
             true => tracing::debug!("{call}: {error}"),

@@ -65,4 +65,8 @@ impl Display for Painter {
     fn go_on(&mut self) -> io::Result<Progress> {
         self.panel.go_on()
     }
+
+    fn can_show(&mut self, url: &ScanUrl) -> bool {
+        ui::is_readable(&mut self.frame, url, &self.look)
+    }
 }

@@ -68,6 +68,10 @@ pub trait Display {
     fn go_on(&mut self) -> io::Result<Progress> {
         Ok(Progress::Whole)
     }
+    /// Whether a phone could read the code of this address on it.
+    fn can_show(&mut self, _: &ScanUrl) -> bool {
+        true
+    }
 }
 
 /// What the kiosk says beside its panel: a buzzer, a light.

@@ -253,7 +253,9 @@ impl Runner {
             }),
             Effect::AddOrder { order, total } => Some(Event::Added {
                 order,
-                result: platform.add_order(order, total, counter),
+                result: platform
+                    .add_order(order, total, counter)
+                    .and_then(|url| counter.shown_as_code(url)),
             }),
             Effect::Poll { order, sale } => Some(Event::Polled {
                 sale,

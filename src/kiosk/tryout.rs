@@ -5,15 +5,18 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant as SystemInstant};
 
-use crate::ids::SaleId;
+use crate::ids::{OrderNo, SaleId};
 use crate::kiosk::legend::Cap;
 use crate::kiosk::machine::event::Key;
 use crate::kiosk::machine::instant::Instant;
+use crate::kiosk::machine::screen::Screen;
+use crate::kiosk::net::PlatformClient;
 use crate::kiosk::ports::{Dispenser, Keypad, Panel, Pressed};
 use crate::kiosk::ready::{self, Ready};
-use crate::kiosk::ui;
 use crate::kiosk::ui::frame::Frame;
+use crate::kiosk::ui::{self, Look};
 use crate::money::Fen;
+use crate::random;
 use crate::sale::Outcome;
 
 /// How long a key or the end of a pulse is waited for, between two looks at `stop`.
@@ -45,6 +48,56 @@ pub fn panel(
         writeln!(out, "- {seen} (if not: {field} in the board file)")?;
     }
     writeln!(out, "Enter ends it.")?;
+    wait_for_enter(stop)
+}
+
+/// Adds one order of the smallest amount at the platform: question, answer and verdict, and the code on the panel until Enter
+/// is pressed or `stop` says so.
+pub fn platform(
+    platform: &PlatformClient,
+    panel: &mut dyn Panel,
+    look: &Look,
+    out: &mut dyn Write,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    let order = OrderNo::from_random(random::bits());
+    let trial = platform.try_out(order, Fen::MIN);
+    writeln!(out, "{}\n", trial.question)?;
+    match &trial.answer {
+        Ok(answer) => writeln!(out, "{answer}\n")?,
+        Err(why) => writeln!(out, "no answer\n{why}\n")?,
+    }
+    let url = match trial.verdict {
+        Ok(url) => url,
+        Err(why) => return Err(io::Error::other(why)),
+    };
+    let (width, height) = panel.size();
+    let mut frame = Frame::new(width, height);
+    if !ui::is_readable(&mut frame, &url, look) {
+        return Err(io::Error::other(format!(
+            "the address is good, but no phone could read its code on {width} × {height}: take a larger panel"
+        )));
+    }
+    let pay = Screen::Pay {
+        total: Fen::MIN,
+        url,
+        order,
+        seconds_left: 1,
+        seconds: 1,
+        remark: None,
+    };
+    ui::draw(&mut frame, &pay, look);
+    panel.show_whole("pay", &frame)?;
+    writeln!(
+        out,
+        "The order is ours, and its address is good: {}",
+        url.as_str()
+    )?;
+    writeln!(out, "The panel shows its code. Enter ends it.")?;
+    wait_for_enter(stop)
+}
+
+fn wait_for_enter(stop: &dyn Fn() -> bool) -> io::Result<()> {
     let enter = || ready::wait(Some(io::stdin().as_fd()), None, SLICE);
     while !stop() && enter()? != Ready::File {}
     Ok(())

@@ -40,6 +40,9 @@ pub struct Look {
     pub motion: Motion,
 }
 
+/// Smaller modules than these, in pixels, are not read.
+const LEAST_MODULE_PX: u32 = 2;
+
 /// Draws a screen over the whole frame.
 pub fn draw(frame: &mut Frame, screen: &Screen, look: &Look) {
     screens::draw(&mut Page::new(frame, look), screen);
@@ -49,6 +52,11 @@ pub fn draw(frame: &mut Frame, screen: &Screen, look: &Look) {
 pub fn module_px(frame: &mut Frame, url: &ScanUrl, look: &Look) -> Option<u32> {
     let code = screens::pay::code(&Page::new(frame, look), url)?;
     Some(code.module_px())
+}
+
+/// Whether a phone can read this address's code off the frame: modules of one pixel hardly ever are (docs/measurements.md).
+pub fn is_readable(frame: &mut Frame, url: &ScanUrl, look: &Look) -> bool {
+    module_px(frame, url, look).is_some_and(|module_px| module_px >= LEAST_MODULE_PX)
 }
 
 /// Draws the test card over the whole frame, for `kiosk try panel`.

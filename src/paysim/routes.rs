@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::platform::{Answer, Delivery, NewOrder, Order};
+use super::variations::Added;
 use super::{Simulation, page};
 
 /// How long a stalled answer takes.
@@ -63,8 +64,8 @@ async fn add_order(State(simulation): State<Arc<Simulation>>, body: Bytes) -> Re
     let answer = simulation.platform().add_order(new);
     tracing::info!("AddOrderInfo {:?}: {answer:?}", new.order_no);
     match answer {
-        Answer::Added(order) => added(&simulation.public_url, &order),
-        Answer::Foreign(order) => added(FOREIGN_URL, &order),
+        Answer::Added(order) => added(&simulation, &simulation.public_url, &order),
+        Answer::Foreign(order) => added(&simulation, FOREIGN_URL, &order),
         Answer::Refused(why) => not_added(&why.to_string()),
         Answer::Garbled => (
             [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
@@ -74,46 +75,22 @@ async fn add_order(State(simulation): State<Arc<Simulation>>, body: Bytes) -> Re
         Answer::Stalled(order) => {
             let mut ended = simulation.ended.clone();
             match timeout(STALL_TIME, ended.wait_for(|ended| *ended)).await {
-                Err(_) => added(&simulation.public_url, &order),
+                Err(_) => added(&simulation, &simulation.public_url, &order),
                 Ok(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             }
         }
     }
 }
 
-fn added(public_url: &str, order: &Order) -> Response {
-    #[derive(Serialize)]
-    struct Added {
-        msg: &'static str,
-        code: u16,
-        data: Scan,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Scan {
-        scan_url: String,
-        order: Echo,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Echo {
-        app_key: String,
-        order_no: String,
-        total: u32,
-    }
-    Json(Added {
-        msg: "操作成功",
-        code: 200,
-        data: Scan {
-            scan_url: format!("{public_url}{}", page::path_of(order)),
-            order: Echo {
-                app_key: order.app_key.clone(),
-                order_no: order.order_no.clone(),
-                total: order.total,
-            },
-        },
+fn added(simulation: &Simulation, public_url: &str, order: &Order) -> Response {
+    let (name, what) = simulation.spelling();
+    tracing::info!("spelled with {name}");
+    what.answer(&Added {
+        public_url,
+        app_key: &order.app_key,
+        order_no: &order.order_no,
+        total: order.total,
     })
-    .into_response()
 }
 
 /// The platform's way to say no: HTTP 200, and the truth in the body.

@@ -116,6 +116,7 @@ fn config(notify_url: &str) -> Config {
         public_url: None,
         mch_id: "7551000001".to_owned(),
         speed: 1_000_000.0,
+        varies: false,
     }
 }
 

@@ -390,10 +390,7 @@ impl Platform for Hardware {
             order_no: order,
             total,
         };
-        let rules = ScanRules {
-            hosts: vec!["up.selpay.cn".to_owned()],
-            plain_http: false,
-        };
+        let rules = ScanRules::of(vec!["up.selpay.cn".to_owned()]);
         let read = add_order::read(body.as_bytes(), &request, &rules);
         let read = read.map_err(|error| match error {
             add_order::NotAdded::Garbage(_) => NotAdded::NoAnswer,

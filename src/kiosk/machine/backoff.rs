@@ -45,6 +45,11 @@ impl Backoff {
         is_due
     }
 
+    /// Whether an attempt has failed.
+    pub fn has_failed(&self) -> bool {
+        self.attempts > 0
+    }
+
     /// The attempt failed: the next comes later than the last one did.
     pub fn failed(&mut self, now: Instant, random: &mut dyn Random) {
         let delay = (Self::FIRST * (1 << self.attempts.min(6))).min(Self::LONGEST);

@@ -67,6 +67,8 @@ pub struct Typing {
 pub struct Placing {
     pub sale: Sale,
     pub order: OrderNo,
+    /// The call that registers the number.
+    pub register: Backoff,
     /// The code that showed before, where this is a regeneration.
     pub earlier: Option<Paying>,
 }
@@ -190,10 +192,11 @@ impl State {
                 paying.poll.due_at,
                 paying.remark.map(|(_, until)| until),
             ]),
+            State::Placing(placing) => placing.register.due_at,
             State::Leaving(leaving) => leaving.backoff.due_at,
             State::Claiming(claiming) => claiming.backoff.due_at,
             State::Telling(telling) => Some(telling.until),
-            State::Placing(_) | State::Vending(..) | State::Halted => None,
+            State::Vending(..) | State::Halted => None,
         }
     }
 }

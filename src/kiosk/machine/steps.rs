@@ -8,7 +8,8 @@ use crate::kiosk::machine::owed::Duty;
 use crate::kiosk::machine::screen::{Failure, Leaving, Outage, Remark, Screen};
 use crate::kiosk::machine::state::{self, Claiming, Paying, Placing, Sale, State, Telling};
 use crate::kiosk::machine::{
-    CLAIM_PATIENCE, CLOSE_PATIENCE, Machine, POLL_EVERY, REMARK_TIME, STILL_HERE, Turn,
+    CLAIM_PATIENCE, CLOSE_PATIENCE, Machine, POLL_EVERY, REGISTER_PATIENCE, REMARK_TIME,
+    STILL_HERE, Turn,
 };
 use crate::money::Fen;
 use crate::planted::{self, Bug};
@@ -29,6 +30,7 @@ impl Machine {
         State::Placing(Placing {
             sale,
             order,
+            register: Backoff::under_way(),
             earlier: None,
         })
     }
@@ -44,6 +46,7 @@ impl Machine {
         State::Placing(Placing {
             sale: paying.sale.clone(),
             order,
+            register: Backoff::under_way(),
             earlier: Some(paying),
         })
     }
@@ -52,11 +55,24 @@ impl Machine {
         sale.one_more()
             .expect("the caller looked whether there is room");
         turn.record(sale.id, Fact::Order(order));
-        turn.emit(Effect::Register {
-            order,
-            sale: sale.id,
-            total: sale.total,
-        });
+        turn.emit(register(sale, order));
+    }
+
+    /// The merchant does not say that it holds the number. The call means the same when it comes again, so one bad answer costs
+    /// no sale.
+    pub(super) fn not_registered(
+        &mut self,
+        mut placing: Placing,
+        why: NoReply,
+        turn: &mut Turn<'_>,
+    ) -> State {
+        if !placing.register.has_failed() && matches!(why, NoReply::NoAnswer | NoReply::Later(_)) {
+            placing.register.unanswered(why, turn.now, turn.random);
+            if placing.register.due_at <= Some(turn.now + REGISTER_PATIENCE) {
+                return State::Placing(placing);
+            }
+        }
+        self.not_placed(placing, why, turn)
     }
 
     /// There will be no new code. The earlier one, if there is one, is still good.
@@ -276,5 +292,14 @@ impl Machine {
             Outcome::NotDispensed => Telling::sorry(&sale, Failure::NotDispensed, turn.now),
             Outcome::Unknown => Telling::sorry(&sale, Failure::Unknown, turn.now),
         }
+    }
+}
+
+/// The call that lets the merchant hold a number.
+pub(super) fn register(sale: &Sale, order: OrderNo) -> Effect {
+    Effect::Register {
+        order,
+        sale: sale.id,
+        total: sale.total,
     }
 }

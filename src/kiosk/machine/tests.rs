@@ -382,7 +382,7 @@ fn no_code_shows_before_the_merchant_holds_the_order() {
             total: Some(fen(100))
         }
     );
-    let bench = bench.registered(GONE);
+    let bench = bench.registered(GONE).seconds(1).registered(GONE);
     assert!(!bench.wants(|effect| matches!(effect, Effect::AddOrder { .. })));
     assert_eq!(
         (bench.told(), bench.reference()),
@@ -393,6 +393,32 @@ fn no_code_shows_before_the_merchant_holds_the_order() {
         bench.wants(|effect| matches!(effect, Effect::Close { .. })),
         "it may be registered all the same"
     );
+}
+
+#[test]
+fn one_bad_answer_to_a_registration_costs_no_sale() {
+    let busy = |seconds| Err(NoReply::Later(Duration::from_secs(seconds)));
+    for (answer, seconds) in [(GONE, 1), (busy(1), 1), (busy(4), 4)] {
+        let bench = Bench::ready().types("1#").registered(answer);
+        assert_eq!(bench.screen_name(), "placing");
+        let bench = bench.seconds(seconds).registered(Ok(())).added(Ok(url()));
+        assert_eq!(bench.screen_name(), "pay");
+        let registered: Vec<OrderNo> = bench
+            .history
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Register { order, .. } => Some(*order),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(registered.len(), 2);
+        assert_eq!(registered[0], registered[1], "it is the same call");
+    }
+    // Nobody waits for longer than that, and a refusal is one.
+    for answer in [busy(6), Err(NoReply::Refused(None))] {
+        let bench = Bench::ready().types("1#").registered(answer);
+        assert_eq!(bench.screen_name(), "could-not");
+    }
 }
 
 #[test]
@@ -1205,7 +1231,10 @@ mod after_a_power_cut {
     #[test]
     fn a_young_sale_that_gets_no_new_code_is_closed_and_never_told_without_its_number() {
         for why in [NoReply::NoAnswer, NoReply::Refused(None)] {
-            let bench = goes_on(2, SaleStatus::Open, None).registered(Err(why));
+            let mut bench = goes_on(2, SaleStatus::Open, None).registered(Err(why));
+            if why == NoReply::NoAnswer {
+                bench = bench.seconds(1).registered(Err(why));
+            }
             assert!(bench.wants(|effect| matches!(effect, Effect::Close { .. })));
             let paid = Err(NoReply::Refused(Some(SaleStatus::Paid)));
             let bench = bench.closed(paid).claimed(Ok(()));

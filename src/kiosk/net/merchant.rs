@@ -58,7 +58,7 @@ impl MerchantClient {
             }
         };
         Ok(MerchantClient {
-            agent: agent(root_certs),
+            agent: agent(root_certs, CALL_TIME),
             url: config.merchant_url.clone(),
             authorization: format!("Bearer {}", config.token),
         })

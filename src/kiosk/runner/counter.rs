@@ -4,9 +4,9 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::{Calls, Happening, Pace, Ports, Stop, Witness};
-use crate::ids::SaleId;
+use crate::ids::{SaleId, ScanUrl};
 use crate::kiosk::machine::effect::{Effect, Effects};
-use crate::kiosk::machine::event::{Event, Key};
+use crate::kiosk::machine::event::{Event, Key, NotAdded};
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::screen::{Language, Screen};
 use crate::kiosk::machine::{Machine, Random};
@@ -82,6 +82,19 @@ impl Awake for Counter {
 }
 
 impl Counter {
+    /// The address, if a phone could read its code off the panel.
+    pub(super) fn shown_as_code(&mut self, url: ScanUrl) -> Result<ScanUrl, NotAdded> {
+        if self.display.can_show(&url) {
+            return Ok(url);
+        }
+        let length = url.as_str().len();
+        tracing::error!(
+            "no phone could read a code of {length} characters on this panel: take a larger one; the platform's address is {}",
+            url.as_str()
+        );
+        Err(NotAdded::Refused)
+    }
+
     /// A counter for a machine that wants these effects first, and what its calls go to.
     pub(super) fn new(machine: Machine, first: Effects, ports: Ports) -> (Counter, Calls) {
         let calls = Calls {
