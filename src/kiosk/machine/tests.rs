@@ -127,6 +127,15 @@ impl Bench {
         pick(&self.wanted.remove(place)).expect("just found")
     }
 
+    /// The registration comes to nothing; where the call may come twice, twice.
+    fn not_registered(self, why: NoReply) -> Bench {
+        let bench = self.registered(Err(why));
+        match why {
+            NoReply::NoAnswer => bench.seconds(1).registered(Err(why)),
+            _ => bench,
+        }
+    }
+
     fn registered(mut self, result: Result<(), NoReply>) -> Bench {
         let order = self.answers(|effect| {
             if let Effect::Register { order, .. } = effect {
@@ -382,7 +391,7 @@ fn no_code_shows_before_the_merchant_holds_the_order() {
             total: Some(fen(100))
         }
     );
-    let bench = bench.registered(GONE).seconds(1).registered(GONE);
+    let bench = bench.not_registered(NoReply::NoAnswer);
     assert!(!bench.wants(|effect| matches!(effect, Effect::AddOrder { .. })));
     assert_eq!(
         (bench.told(), bench.reference()),
@@ -400,7 +409,7 @@ fn one_bad_answer_to_a_registration_costs_no_sale() {
     let busy = |seconds| Err(NoReply::Later(Duration::from_secs(seconds)));
     for (answer, seconds) in [(GONE, 1), (busy(1), 1), (busy(4), 4)] {
         let bench = Bench::ready().types("1#").registered(answer);
-        assert_eq!(bench.screen_name(), "placing");
+        assert_eq!(bench.screen_name(), "one-moment");
         let bench = bench.seconds(seconds).registered(Ok(())).added(Ok(url()));
         assert_eq!(bench.screen_name(), "pay");
         let registered: Vec<OrderNo> = bench
@@ -554,10 +563,10 @@ fn regenerating_keeps_the_sale_and_every_number_of_it() {
 
 #[test]
 fn a_code_that_cannot_be_regenerated_stays() {
-    for result in [GONE, refused(SaleStatus::Paid)] {
+    for why in [NoReply::NoAnswer, NoReply::Refused(Some(SaleStatus::Paid))] {
         // The question under way is given up for the new code.
         let asked = Bench::shows_code().waits(Duration::ZERO);
-        let mut bench = asked.types("R").registered(result);
+        let mut bench = asked.types("R").not_registered(why);
         bench.wanted.clear();
         assert!(matches!(
             bench.screen(),
@@ -862,7 +871,7 @@ fn an_outcome_is_reported_until_it_is_acknowledged_while_sales_go_on() {
 fn a_kiosk_that_owes_too_much_sells_nothing() {
     let mut bench = Bench::ready();
     for _ in 0..8 {
-        bench = bench.types("1#").registered(GONE);
+        bench = bench.types("1#").not_registered(NoReply::NoAnswer);
         bench.wanted.clear();
         bench = bench.types("C");
     }
@@ -949,7 +958,7 @@ fn confirming_after_the_end_of_a_sale_sells_nothing_twice() {
         .vended(Outcome::Dispensed)
         .types("#");
     assert_eq!(vended.screen_name(), "amount");
-    let failed = || Bench::ready().types("1#").registered(GONE);
+    let failed = || Bench::ready().types("1#").not_registered(NoReply::NoAnswer);
     assert!(
         failed()
             .types("#")
@@ -967,7 +976,7 @@ fn the_reference_is_the_number_whose_code_was_shown() {
         panic!("the code shows")
     };
     // No new code could be had: the customer pays the old one, and then the merchant is gone.
-    let bench = bench.types("R").registered(GONE);
+    let bench = bench.types("R").not_registered(NoReply::NoAnswer);
     assert_eq!(bench.screen_name(), "pay");
     let bench = bench
         .polled(Ok(SaleStatus::Paid))
@@ -995,7 +1004,11 @@ fn a_report_waits_for_a_claim_that_is_still_on_its_way() {
 fn a_merchant_who_is_gone_is_asked_for_one_debt_at_a_time_and_never_while_somebody_types() {
     let mut bench = Bench::ready();
     for _ in 0..4 {
-        bench = bench.types("1#").registered(GONE).closed(GONE).types("C");
+        bench = bench
+            .types("1#")
+            .not_registered(NoReply::NoAnswer)
+            .closed(GONE)
+            .types("C");
     }
     let tries = |bench: &Bench| {
         let is_close = |effect: &&Effect| matches!(effect, Effect::Close { .. });
@@ -1231,10 +1244,7 @@ mod after_a_power_cut {
     #[test]
     fn a_young_sale_that_gets_no_new_code_is_closed_and_never_told_without_its_number() {
         for why in [NoReply::NoAnswer, NoReply::Refused(None)] {
-            let mut bench = goes_on(2, SaleStatus::Open, None).registered(Err(why));
-            if why == NoReply::NoAnswer {
-                bench = bench.seconds(1).registered(Err(why));
-            }
+            let bench = goes_on(2, SaleStatus::Open, None).not_registered(why);
             assert!(bench.wants(|effect| matches!(effect, Effect::Close { .. })));
             let paid = Err(NoReply::Refused(Some(SaleStatus::Paid)));
             let bench = bench.closed(paid).claimed(Ok(()));
