@@ -10,6 +10,7 @@
 //! A route added tomorrow is protected as all others are: nothing of this is in the handlers.
 
 mod door;
+mod memory;
 mod request;
 mod stream;
 
@@ -30,12 +31,13 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 pub use door::{Door, DoorCounts, Limits, network};
 pub use request::{Caller, NotRead, Peer};
 
 use door::{Admitted, Closed};
+use memory::Crowd;
 use stream::Timed;
 
 /// How long a client may take for a TLS handshake, for a request's head, and again for its body.
@@ -52,6 +54,9 @@ const MAX_HEAD: usize = 16 * 1024;
 const KERNEL_BUFFER: usize = 64 * 1024;
 /// So many connections may wait to be accepted: with std's 128, a burst makes honest clients wait a second to try again.
 const BACKLOG: i32 = 4096;
+
+/// How often it is looked whether a crowd has left.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What a server says of its requests before any of them is read.
 pub trait Policy: Send + Sync + 'static {
@@ -135,10 +140,13 @@ pub async fn serve_behind(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let policy = Arc::new(policy);
     let mut connections = JoinSet::new();
+    let mut crowd = Crowd::default();
+    let mut look = interval(LOOK_EVERY);
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
+            _ = look.tick() => crowd.give_back_behind(connections.len()),
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
                     let peer = Peer(from.ip().to_canonical());
@@ -150,6 +158,7 @@ pub async fn serve_behind(
                         peer,
                     };
                     connections.spawn(serve_one(stream, served, admitted));
+                    crowd.is(connections.len());
                 }
                 Err(error) => {
                     tracing::warn!("a connection was not accepted: {error}");
