@@ -179,6 +179,67 @@ text_name!(
     |b| b.is_ascii_graphic()
 );
 
+/// A sale as people name it: `AB3C-7XYZ`. Eight of 31 characters, none of which looks like another; its first 39 bits, so
+/// that all sales with one code stand side by side.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SaleCode(u64);
+
+/// Neither 0 and O nor 1, I and L.
+const CODE_ALPHABET: &[u8; 31] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZ";
+const CODE_LENGTH: usize = 8;
+/// How many of a sale's bits are not in its code.
+const CODE_LEAVES_OUT: u32 = 128 - 39;
+
+impl SaleCode {
+    /// The code of this sale.
+    pub fn of(sale: SaleId) -> SaleCode {
+        SaleCode((sale.0 >> CODE_LEAVES_OUT) as u64)
+    }
+
+    /// The code that somebody has read out or typed: in any case, with or without what stands between.
+    pub fn read(text: &str) -> Option<SaleCode> {
+        let mut code = 0_u64;
+        let mut length = 0;
+        for character in text.bytes().filter(u8::is_ascii_alphanumeric) {
+            let character = character.to_ascii_uppercase();
+            let value = CODE_ALPHABET.iter().position(|some| *some == character)?;
+            length += 1;
+            if length > CODE_LENGTH {
+                return None;
+            }
+            code = code * CODE_ALPHABET.len() as u64 + value as u64;
+        }
+        let is_one = length == CODE_LENGTH && code >> (128 - CODE_LEAVES_OUT) == 0;
+        is_one.then_some(SaleCode(code))
+    }
+
+    /// The first and the last sale that can have it.
+    pub fn sales(self) -> (SaleId, SaleId) {
+        let first = u128::from(self.0) << CODE_LEAVES_OUT;
+        (SaleId(first), SaleId(first | ((1 << CODE_LEAVES_OUT) - 1)))
+    }
+}
+
+impl fmt::Display for SaleCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        let mut letters = [0; CODE_LENGTH];
+        for letter in letters.iter_mut().rev() {
+            *letter = CODE_ALPHABET[(rest % CODE_ALPHABET.len() as u64) as usize];
+            rest /= CODE_ALPHABET.len() as u64;
+        }
+        let (before, behind) = letters.split_at(CODE_LENGTH / 2);
+        let text = |letters| core::str::from_utf8(letters).expect("ASCII");
+        write!(f, "{}-{}", text(before), text(behind))
+    }
+}
+
+impl fmt::Debug for SaleCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SaleCode({self})")
+    }
+}
+
 /// The random UUID (version 4 and its variant are set) of these random bits.
 fn uuid(random: u128) -> u128 {
     random & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62)
@@ -232,6 +293,42 @@ impl OrderNo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_read_as_people_say_it_and_finds_its_sales() {
+        let sale = SaleId::from_u128(0x3fa9_1c02_7be4_4d10_9a55_c0ff_ee12_3456);
+        let code = SaleCode::of(sale);
+        let told = code.to_string();
+        assert_eq!(told.len(), 9);
+        for said in [
+            told.clone(),
+            told.to_lowercase(),
+            told.replace('-', " "),
+            told.replace('-', ""),
+        ] {
+            assert_eq!(SaleCode::read(&said), Some(code), "{said}");
+        }
+        let (first, last) = code.sales();
+        assert!(first <= sale && sale <= last);
+        for other in [first, last] {
+            assert_eq!(SaleCode::of(other), code);
+        }
+        let behind = SaleId::from_u128(last.as_u128() + 1);
+        assert_ne!(SaleCode::of(behind), code);
+        let most = SaleCode::of(SaleId::from_u128(u128::MAX));
+        assert_eq!(SaleCode::read(&most.to_string()), Some(most));
+        // Too short, too long, a character that looks like another, more than any sale has.
+        for no_code in [
+            "",
+            "ABCD-EFG",
+            "ABCD-EFGH-J",
+            "ABCD-EFG0",
+            "ZZZZ-ZZZZ",
+            "ABCDEFG元",
+        ] {
+            assert_eq!(SaleCode::read(no_code), None, "{no_code}");
+        }
+    }
 
     #[test]
     fn our_order_numbers_are_random_uuids_without_dashes() {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::glass::{self, DataCommand, Make, NoDelay, Reset, Spi, Wire};
-use selpay_kiosk::ids::{OrderNo, ScanUrl};
+use selpay_kiosk::ids::{OrderNo, SaleCode, SaleId, ScanUrl};
 use selpay_kiosk::kiosk::board::file::{BoardFile, PanelKind};
 use selpay_kiosk::kiosk::board::mipi::{Bus, MipiPanel, Model, Mounting, open};
 use selpay_kiosk::kiosk::machine::amount::{Refusal, Typed};
@@ -129,7 +129,7 @@ fn pay(seconds_left: u32) -> Screen {
 /// A sale as the panel sees it.
 fn sale() -> Vec<(&'static str, Screen)> {
     let total = Fen::new(350).expect("an amount");
-    let reference = Some(OrderNo::from_random(7));
+    let reference = SaleCode::of(SaleId::from_random(7 << 100));
     vec![
         ("the first picture", amount("")),
         ("the key 3", amount("3")),
@@ -160,13 +160,15 @@ fn sale() -> Vec<(&'static str, Screen)> {
             Screen::CouldNot {
                 what: Failure::Unknown,
                 total,
-                reference,
+                reference: Some(reference),
             },
         ),
+        ("the one after that", amount("")),
         (
             "cancelled",
             Screen::NotPaid {
                 why: Leaving::Cancelled,
+                reference,
             },
         ),
         (

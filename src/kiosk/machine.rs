@@ -84,6 +84,8 @@ const CLAIM_PATIENCE: Duration = Duration::from_secs(60);
 const SIGN_TIME: Duration = Duration::from_millis(1800);
 /// How long a remark beside the QR code shows.
 const REMARK_TIME: Duration = Duration::from_secs(5);
+/// How long a chosen language stays while nobody presses a key at the amount.
+const LANGUAGE_TIME: Duration = Duration::from_secs(30);
 /// A typed amount that nobody confirms goes away.
 const TYPING_TIME: Duration = Duration::from_secs(60);
 /// How long a good ending is shown.
@@ -96,6 +98,8 @@ const SORRY_TIME: Duration = Duration::from_secs(60);
 pub struct Machine {
     settings: Settings,
     language: Language,
+    /// When nobody is taken to stand there any more who has chosen the language.
+    quiet_at: Instant,
     dispenser_ready: bool,
     /// A record could not be written: nothing is begun any more.
     journal_failed: bool,
@@ -141,7 +145,11 @@ impl Machine {
     /// When to come back with `Event::Woke`, if nothing else happens before.
     pub fn wake_at(&self) -> Option<Instant> {
         let debts = self.debts_due_at().filter(|_| self.pays_debts());
-        self.state.wake_at().into_iter().chain(debts).min()
+        let is_chosen = self.language != self.settings.language;
+        let is_quiet = is_chosen && matches!(self.state, State::Typing(_));
+        let quiet = is_quiet.then_some(self.quiet_at);
+        let wishes = [self.state.wake_at(), debts, quiet];
+        wishes.into_iter().flatten().min()
     }
 
     /// Whether nothing is going on and nothing is owed.
@@ -157,6 +165,10 @@ impl Machine {
             random,
             effects: &mut effects,
         };
+        let was_told = matches!(self.state, State::Telling(_));
+        if matches!(event, Event::Key(_)) {
+            self.quiet_at = now + LANGUAGE_TIME;
+        }
         match event {
             Event::Key(Key::Language) => self.language = self.language.other(),
             Event::JournalFailed => {
@@ -180,6 +192,10 @@ impl Machine {
                 let state = core::mem::replace(&mut self.state, State::Halted);
                 self.state = self.next((state, event), &mut turn);
             }
+        }
+        // The next customer did not choose it.
+        if matches!(self.state, State::Typing(_)) && (was_told || now >= self.quiet_at) {
+            self.language = self.settings.language;
         }
         if let State::Starting(starting) = &mut self.state {
             if starting.answered && self.owed.is_empty() {
@@ -422,6 +438,7 @@ impl Machine {
         Machine {
             settings,
             language: settings.language,
+            quiet_at: Instant::default(),
             dispenser_ready: true,
             journal_failed: false,
             interrupted: None,

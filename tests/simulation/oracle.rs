@@ -2,7 +2,7 @@
 //! its own lists, and reads the books only to compare.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId, TransactionId};
+use selpay_kiosk::ids::{ClaimId, OrderNo, SaleCode, SaleId, TransactionId};
 use selpay_kiosk::kiosk::machine::screen::{Failure, Screen};
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::sale::{Outcome, SaleStatus};
@@ -224,21 +224,20 @@ impl Oracle {
                 let is_claimed = self.granted.contains_key(&sale);
                 assert!(is_claimed, "G5: {sale} is shown as paid, and not claimed");
             }
-            Screen::NotPaid { .. } => {
+            Screen::NotPaid { reference, .. } => {
                 let status = status(held(sale));
                 let is_true = status.is_none_or(|status| status == SaleStatus::Closed);
                 assert!(is_true, "G5: {sale} is shown as not paid");
+                let is_ours = *reference == SaleCode::of(sale);
+                assert!(is_ours, "G5: the reference is another sale's");
             }
             Screen::CouldNot {
                 what, reference, ..
             } => {
                 let is_told = reference.is_some() || !self.code_shown || self.disk_is_dishonest;
                 assert!(is_told, "G5: a code was shown, and no reference is given");
-                let is_ours = reference.is_none_or(|order| self.placed.get(&order) == Some(&sale));
-                assert!(
-                    is_ours || self.disk_is_dishonest,
-                    "G5: the reference is another sale's"
-                );
+                let is_ours = reference.is_none_or(|code| code == SaleCode::of(sale));
+                assert!(is_ours, "G5: the reference is another sale's");
                 self.could_not(sale, *what, status(held(sale)));
             }
             Screen::Amount { .. } | Screen::OneMoment { .. } | Screen::OutOfService { .. } => {}

@@ -70,6 +70,7 @@ impl Machine {
         let machine = Machine {
             settings,
             language: settings.language,
+            quiet_at: Instant::default(),
             dispenser_ready: false,
             journal_failed: false,
             owed,
@@ -84,6 +85,7 @@ impl Machine {
         Machine {
             settings,
             language: settings.language,
+            quiet_at: Instant::default(),
             dispenser_ready: false,
             journal_failed: true,
             owed: OwedList::new(),

@@ -1,6 +1,6 @@
 //! What the customer is to see, as data. How it looks is `kiosk::ui`'s business; that it is true is ours (G5).
 
-use crate::ids::{OrderNo, ScanUrl};
+use crate::ids::{OrderNo, SaleCode, ScanUrl};
 use crate::kiosk::machine::amount::{Refusal, Typed};
 use crate::money::Fen;
 
@@ -71,10 +71,12 @@ pub enum Screen {
         /// What was paid.
         total: Fen,
     },
-    /// The sale ended before anything was paid.
+    /// The sale is closed, and no payment was heard of. One may be on its way.
     NotPaid {
         /// How it ended.
         why: Leaving,
+        /// The code to name when asking.
+        reference: SaleCode,
     },
     /// Something went wrong, and this is what it means for the customer.
     CouldNot {
@@ -82,8 +84,8 @@ pub enum Screen {
         what: Failure,
         /// What it was about.
         total: Fen,
-        /// The number to name when asking; absent where nothing can have been paid.
-        reference: Option<OrderNo>,
+        /// The code to name when asking; absent where nothing can have been paid.
+        reference: Option<SaleCode>,
     },
     /// Nothing can be sold now.
     OutOfService {
@@ -150,11 +152,11 @@ pub enum Failure {
     NoAnswer,
     /// The platform refused the order; no code was shown, nothing can have been paid. Confirm tries again.
     Refused,
-    /// A code was shown, and the merchant cannot be asked whether it was paid. If it was, the money goes back.
+    /// A code was shown, and the merchant cannot be asked whether it was paid.
     InDoubt,
-    /// Paid, but too late for the goods: the money goes back.
+    /// Paid, but too late for the goods: the merchant is to give the money back.
     TooLate,
-    /// Paid, and the dispenser is sure that nothing came out: the money goes back.
+    /// Paid, and the dispenser is sure that nothing came out: the merchant is to give the money back.
     NotDispensed,
     /// Paid, and nobody can tell whether the goods came out: a person looks into it.
     Unknown,

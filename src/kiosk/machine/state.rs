@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
+use crate::ids::{ClaimId, OrderNo, SaleCode, SaleId, ScanUrl};
 use crate::kiosk::machine::amount::{Refusal, Typed};
 use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::instant::Instant;
@@ -258,10 +258,21 @@ impl Telling {
         })
     }
 
+    /// No payment was heard of. If one is on its way, the customer must know by what name to ask for it.
+    pub fn not_paid(sale: &Sale, why: screen::Leaving, now: Instant) -> State {
+        let reference = SaleCode::of(sale.id);
+        State::Telling(Telling {
+            screen: Screen::NotPaid { why, reference },
+            until: now + SORRY_TIME,
+            again: None,
+        })
+    }
+
     /// Bad news. The reference is told where something may have been paid; where nothing can have been, `#` tries again.
     pub fn sorry(sale: &Sale, what: Failure, now: Instant) -> State {
         let unpaid = matches!(what, Failure::NoAnswer | Failure::Refused);
-        let reference = sale.shown.filter(|_| !unpaid);
+        let is_told = sale.shown.is_some() && !unpaid;
+        let reference = is_told.then(|| SaleCode::of(sale.id));
         let screen = Screen::CouldNot {
             what,
             total: sale.total,

@@ -203,7 +203,7 @@ impl Machine {
     fn over(&mut self, sale: Sale, status: SaleStatus, why: Leaving, turn: &mut Turn<'_>) -> State {
         turn.record(sale.id, Fact::Settled);
         match status {
-            SaleStatus::Closed => Telling::glad(Screen::NotPaid { why }, turn.now),
+            SaleStatus::Closed => Telling::not_paid(&sale, why, turn.now),
             SaleStatus::Paid | SaleStatus::Expired => {
                 Telling::sorry(&sale, Failure::TooLate, turn.now)
             }

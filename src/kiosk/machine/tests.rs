@@ -4,7 +4,7 @@ use super::effect::{Effect, Fact};
 use super::event::{Unsettled, UnsettledSale};
 use super::screen::{Doing, Failure, Leaving, Remark};
 use super::*;
-use crate::ids::{ClaimId, OrderNo, ScanUrl};
+use crate::ids::{ClaimId, OrderNo, SaleCode, ScanUrl};
 use crate::sale::{Outcome, SaleStatus};
 
 /// A kiosk on a bench: the machine, a clock in our hand, and everything it has wanted.
@@ -273,7 +273,14 @@ impl Bench {
         }
     }
 
-    fn reference(&self) -> Option<OrderNo> {
+    fn not_paid(&self) -> Leaving {
+        match self.screen() {
+            Screen::NotPaid { why, .. } => why,
+            other => panic!("the screen is {other:?}"),
+        }
+    }
+
+    fn reference(&self) -> Option<SaleCode> {
         match self.screen() {
             Screen::CouldNot { reference, .. } => reference,
             other => panic!("the screen is {other:?}"),
@@ -381,6 +388,32 @@ fn the_language_changes_at_any_time_and_nothing_else_does() {
 }
 
 #[test]
+fn the_next_customer_finds_the_kiosks_own_language() {
+    let left = || Bench::shows_code().types("LC").closed(Ok(()));
+    assert_eq!(left().seconds(59).machine.language(), Language::En);
+    for next in [left().seconds(60), left().types("#"), left().types("7")] {
+        assert_eq!(next.screen_name(), "amount");
+        assert_eq!(next.machine.language(), Language::Zh);
+    }
+    // Whoever tries again is the same.
+    let again = Bench::ready()
+        .types("L1#")
+        .not_registered(NoReply::NoAnswer);
+    assert_eq!(again.types("#").machine.language(), Language::En);
+
+    let chosen = Bench::ready().types("L").seconds(20).types("3");
+    let chosen = chosen.seconds(29);
+    assert_eq!(chosen.machine.language(), Language::En);
+    let quiet = chosen.seconds(1);
+    assert_eq!(quiet.machine.language(), Language::Zh);
+    assert_eq!(
+        quiet.seconds(60).machine.wake_at(),
+        None,
+        "an idle kiosk sleeps"
+    );
+}
+
+#[test]
 fn no_code_shows_before_the_merchant_holds_the_order() {
     let bench = Bench::ready().types("1#");
     assert!(!bench.wants(|effect| matches!(effect, Effect::AddOrder { .. })));
@@ -457,14 +490,9 @@ fn a_code_that_shows_when_the_dispenser_fails_is_taken_back() {
     let bench = Bench::shows_code().happens(Event::Dispenser { ready: false });
     assert_eq!(bench.facts(), ["closing", "CLOSE"]);
     let bench = bench.closed(Ok(()));
+    assert_eq!(bench.not_paid(), Leaving::Withdrawn);
     assert_eq!(
-        bench.screen(),
-        Screen::NotPaid {
-            why: Leaving::Withdrawn
-        }
-    );
-    assert_eq!(
-        bench.seconds(10).screen(),
+        bench.seconds(60).screen(),
         Screen::OutOfService {
             why: Outage::Dispenser
         }
@@ -538,12 +566,7 @@ fn whoever_cancels_while_a_second_code_is_on_its_way_may_have_paid_the_first() {
 #[test]
 fn the_next_customer_just_types() {
     let bench = Bench::shows_code().types("C").closed(Ok(()));
-    assert_eq!(
-        bench.screen(),
-        Screen::NotPaid {
-            why: Leaving::Cancelled
-        }
-    );
+    assert_eq!(bench.not_paid(), Leaving::Cancelled);
     let bench = bench.types("7");
     assert!(matches!(bench.screen(), Screen::Amount { typed, .. } if typed.as_str() == "7"));
 }
@@ -636,12 +659,7 @@ fn the_countdown_ends_and_closes() {
     let bench = bench.seconds(1);
     assert_eq!(bench.facts(), ["closing", "CLOSE"]);
     let bench = bench.closed(Ok(()));
-    assert_eq!(
-        bench.screen(),
-        Screen::NotPaid {
-            why: Leaving::TimedOut
-        }
-    );
+    assert_eq!(bench.not_paid(), Leaving::TimedOut);
     assert_eq!(bench.pulses(), 0);
 }
 
@@ -970,21 +988,20 @@ fn confirming_after_the_end_of_a_sale_sells_nothing_twice() {
 }
 
 #[test]
-fn the_reference_is_the_number_whose_code_was_shown() {
-    let bench = Bench::shows_code();
-    let Screen::Pay { order: shown, .. } = bench.screen() else {
-        panic!("the code shows")
-    };
-    // No new code could be had: the customer pays the old one, and then the merchant is gone.
-    let bench = bench.types("R").not_registered(NoReply::NoAnswer);
+fn the_reference_is_the_code_of_the_sale_whatever_its_numbers() {
+    // No new code could be had: the customer pays the old one, and then it is too late.
+    let bench = Bench::shows_code().types("R");
+    let bench = bench.not_registered(NoReply::NoAnswer);
     assert_eq!(bench.screen_name(), "pay");
     let bench = bench
         .polled(Ok(SaleStatus::Paid))
         .claimed(refused(SaleStatus::Expired));
-    let Screen::CouldNot { reference, .. } = bench.screen() else {
-        panic!("too late")
-    };
-    assert_eq!(reference, Some(shown));
+    let claimed = bench.history.iter().find_map(|effect| match effect {
+        Effect::Claim { sale, .. } => Some(*sale),
+        _ => None,
+    });
+    let claimed = claimed.expect("it was claimed");
+    assert_eq!(bench.reference(), Some(SaleCode::of(claimed)));
 }
 
 #[test]
@@ -1286,7 +1303,7 @@ mod after_a_power_cut {
     }
 
     #[test]
-    fn the_reference_is_a_number_that_the_merchant_holds() {
+    fn the_reference_after_a_power_cut_is_the_same_sales() {
         let mut journal = journal(2);
         journal.push(Record {
             sale: sale(),
@@ -1295,7 +1312,7 @@ mod after_a_power_cut {
         let open = held_for(30, SaleStatus::Open, None);
         let bench = Bench::starts_with(&journal).unsettled(open);
         let bench = bench.types("C").closed(refused(SaleStatus::Expired));
-        assert_eq!(bench.reference(), Some(shown_before()));
+        assert_eq!(bench.reference(), Some(SaleCode::of(sale())));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Every screen there is, with everything that can be on it: for `kiosk screens`, and for whoever wants to look.
 
-use crate::ids::{OrderNo, ScanUrl};
+use crate::ids::{OrderNo, SaleCode, SaleId, ScanUrl};
 use crate::kiosk::machine::amount::{Refusal, Typed};
 use crate::kiosk::machine::screen::{Doing, Failure, Leaving, Outage, Remark, Screen};
 use crate::money::Fen;
@@ -66,12 +66,16 @@ pub fn all(total: Fen) -> Vec<Sample> {
         add(name, pay);
     }
     add("closing", one_moment(Doing::Closing));
+    let reference = SaleCode::of(SaleId::from_u128(0x3fa9_1c02_7be4_4d10_9a55_c0ff_ee12_3456));
     for (name, why) in [
         ("cancelled", Leaving::Cancelled),
         ("timed-out", Leaving::TimedOut),
         ("withdrawn", Leaving::Withdrawn),
     ] {
-        add(&format!("not-paid-{name}"), Screen::NotPaid { why });
+        add(
+            &format!("not-paid-{name}"),
+            Screen::NotPaid { why, reference },
+        );
     }
     add("claiming", one_moment(Doing::Claiming));
     add("paid", Screen::Paid { total });
@@ -85,7 +89,7 @@ pub fn all(total: Fen) -> Vec<Sample> {
         ("unknown", Failure::Unknown),
     ] {
         let unpaid = matches!(what, Failure::NoAnswer | Failure::Refused);
-        let reference = (!unpaid).then_some(order);
+        let reference = (!unpaid).then_some(reference);
         let could_not = Screen::CouldNot {
             what,
             total,

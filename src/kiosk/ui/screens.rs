@@ -6,7 +6,7 @@ mod tests;
 
 use embedded_graphics::pixelcolor::Rgb565;
 
-use crate::ids::OrderNo;
+use crate::ids::SaleCode;
 use crate::kiosk::machine::amount::{Refusal, Typed};
 use crate::kiosk::machine::event::Key;
 use crate::kiosk::machine::screen::{Doing, Failure, Leaving, Outage, Screen};
@@ -45,12 +45,12 @@ pub fn draw(page: &mut Page<'_>, screen: &Screen) {
         ),
         Screen::Paid { total } => paid(page, *total),
         Screen::ThankYou { total } => thank_you(page, *total),
-        Screen::NotPaid { why } => not_paid(page, *why),
+        Screen::NotPaid { why, reference } => not_paid(page, *why, *reference),
         Screen::CouldNot {
             what,
             total,
             reference,
-        } => could_not(page, *what, *total, reference.as_ref()),
+        } => could_not(page, *what, *total, *reference),
         Screen::OutOfService { why } => out_of_service(page, *why),
     }
     keys::echo(page);
@@ -217,22 +217,24 @@ fn thank_you(page: &mut Page<'_>, total: Fen) {
     );
 }
 
-fn not_paid(page: &mut Page<'_>, why: Leaving) {
+fn not_paid(page: &mut Page<'_>, why: Leaving, reference: SaleCode) {
     let mut column = Column::new(page.inside());
-    let sign = Part::Sign(Sign::Cross, page.high(70), theme::FIELD, theme::SOFT);
-    column.add(Row::of(sign).spring(1).rank(1));
+    let width = column.width().saturating_sub(page.px(52));
     let title = page.say(words::leaving(why));
-    column.add(text(&column, title, page.bold(34, theme::INK), 1).gap(page.px(14)));
-    let nothing = page.say(words::NOTHING_PAID);
-    column.add(text(&column, nothing, page.text(18, theme::SOFT), 2).gap(page.px(8)));
+    let title = Block::fitted(title, page.bold(28, theme::INK), width, 1);
+    column.add(Row::of(Part::Heading(Sign::Cross, title)).spring(1));
+    let not_received = page.say(words::NOT_RECEIVED);
+    let style = page.text(17, theme::INK);
+    column.add(text(&column, not_received, style, 2).gap(page.px(6)));
+    add_reference(page, &mut column, reference);
+    add_phone(page, &mut column);
     let warning = page.say(words::OLD_CODE);
     let warning = on_field(page, &column, warning, theme::AMBER, 2);
-    column.add(warning.gap(page.px(18)));
-    column.add(Row::of(Part::Nothing).spring(1));
+    column.add(warning.gap(page.px(8)).spring(1).rank(2));
     column.draw(page);
 }
 
-fn could_not(page: &mut Page<'_>, what: Failure, total: Fen, reference: Option<&OrderNo>) {
+fn could_not(page: &mut Page<'_>, what: Failure, total: Fen, reference: Option<SaleCode>) {
     let (title, means) = words::failure(what);
     let mut column = Column::new(page.inside());
     let width = column.width().saturating_sub(page.px(52));
@@ -266,8 +268,8 @@ fn could_not(page: &mut Page<'_>, what: Failure, total: Fen, reference: Option<&
     column.draw(page);
 }
 
-/// The number to name when asking, large enough to be read out. A wide page has its label beside it.
-fn add_reference(page: &Page<'_>, column: &mut Column, reference: &OrderNo) {
+/// The code to name when asking, large enough to be read out. A wide page has its label beside it.
+fn add_reference(page: &Page<'_>, column: &mut Column, reference: SaleCode) {
     let label = page.say(words::REFERENCE);
     let label_style = page.text(16, theme::SOFT);
     let mut width = column.width().saturating_sub(page.px(16));
@@ -284,23 +286,11 @@ fn add_reference(page: &Page<'_>, column: &mut Column, reference: &OrderNo) {
             .map_or(0, |label| label.width() + page.px(12));
         width = width.saturating_sub(aside);
     }
-    let number = in_fours(reference.as_str());
-    let number = Block::fitted(&number, page.bold(22, theme::INK), width, 2);
+    let number = reference.to_string();
+    let number = Block::fitted(&number, page.bold(30, theme::INK), width, 1);
     let pad = page.px(3);
     let row = Row::of(Part::Reference(beside, number, pad));
     column.add(row.gap(page.px(4)).spring(u32::from(!page.is_upright())));
-}
-
-/// A number as it is read out.
-fn in_fours(number: &str) -> String {
-    let mut text = String::new();
-    for (place, character) in number.chars().enumerate() {
-        if place > 0 && place % 4 == 0 {
-            text.push(' ');
-        }
-        text.push(character);
-    }
-    text
 }
 
 fn out_of_service(page: &mut Page<'_>, why: Outage) {

@@ -48,14 +48,14 @@ pub const COMING: Words = words("正在出货，|请稍候", "Your goods are com
 pub const THANK_YOU: Words = words("谢谢惠顾", "Thank you!");
 pub const TAKE_GOODS: Words = words("请取走您的商品", "Please take your goods");
 
-pub const NOTHING_PAID: Words = words(
-    "没有付款，|订单已关闭",
-    "Nothing was paid. |The order is closed.",
+pub const NOT_RECEIVED: Words = words(
+    "未收到付款。|如已付款，|请凭编号联系我们",
+    "No payment was received. |If you have paid, contact us.",
 );
 pub const OLD_CODE: Words = words("请勿再扫旧码", "Please do not scan the old code");
 
 pub const OUT_OF_SERVICE: Words = words("暂停服务", "Out of service");
-pub const REFERENCE: Words = words("订单号", "Order number");
+pub const REFERENCE: Words = words("编号", "Number");
 pub const PHONE: Words = words("客服电话", "Call us:");
 pub const TRY_AGAIN: Words = words("重试", "Try again");
 pub const BACK: Words = words("返回", "Back");
@@ -114,28 +114,28 @@ pub fn failure(failure: Failure) -> (Words, Words) {
         Failure::InDoubt => (
             words("网络中断", "Connection lost"),
             words(
-                "如已付款，|将原路退回",
-                "If you have paid, |your money comes back.",
+                "如已付款，|请凭编号联系我们",
+                "If you have paid, |contact us.",
             ),
         ),
         Failure::TooLate => (
             words("付款太晚", "Paid too late"),
             words(
-                "未出货，|付款将原路退回",
-                "No goods this time. |Your money comes back.",
+                "已付款，未出货。|请凭编号联系退款",
+                "You have paid. |Contact us for a refund.",
             ),
         ),
         Failure::NotDispensed => (
             words("未能出货", "No goods"),
             words(
-                "已付款，|款项将原路退回",
-                "You have paid. |Your money comes back.",
+                "已付款，未出货。|请凭编号联系退款",
+                "You have paid. |Contact us for a refund.",
             ),
         ),
         Failure::Unknown => (
             words("请联系我们", "Please contact us"),
             words(
-                "已付款。|如未出货，请联系我们",
+                "已付款。|如未出货，|请凭编号联系我们",
                 "You have paid. If nothing |came out, contact us.",
             ),
         ),

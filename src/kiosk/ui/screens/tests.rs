@@ -4,7 +4,7 @@ use embedded_graphics::pixelcolor::Rgb565;
 use embedded_graphics::prelude::*;
 
 use super::*;
-use crate::ids::ScanUrl;
+use crate::ids::{OrderNo, ScanUrl};
 use crate::kiosk::legend::{Cap, Legend};
 use crate::kiosk::machine::screen::{Language, Remark};
 use crate::kiosk::ports::Motion;
@@ -240,10 +240,4 @@ fn a_screen_covers_what_was_there_before() {
         ui::draw(&mut frame, &screen, &look);
         assert!(frame == fresh, "{screen:?}");
     }
-}
-
-#[test]
-fn a_reference_is_read_out_in_fours() {
-    assert_eq!(in_fours("0123456789ab"), "0123 4567 89ab");
-    assert_eq!(in_fours("12345"), "1234 5");
 }
