@@ -28,6 +28,7 @@ mod front;
 mod installer;
 mod killed;
 mod layering;
+mod names;
 mod notifications;
 mod panel;
 mod promises;

@@ -15,6 +15,7 @@ mod trouble;
 pub use self::merchant::{MerchantClient, unsettled};
 pub use self::platform::{PlatformClient, Trial};
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ureq::Agent;
@@ -22,7 +23,7 @@ use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::Connector;
 
-use self::resolver::LoopResolver;
+use self::resolver::{Names, SystemResolver};
 use self::transport::{SocketConnector, TlsConnector};
 use crate::kiosk::ports::{Awake, Idle, Patience, Socket};
 use crate::kiosk::ready;
@@ -36,8 +37,15 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// What a connection buffers in each direction, in bytes: our largest messages are a few hundred.
 const BUFFER: usize = 16 * 1024;
 
-/// An HTTP client whose calls take so long at most, which trusts these authorities.
-fn agent(root_certs: RootCerts, call_time: Duration) -> Agent {
+/// An HTTP client that waits in the loop.
+#[derive(Debug)]
+struct Client {
+    agent: Agent,
+    names: Arc<Names>,
+}
+
+/// A client whose calls take so long at most, and which trusts these authorities.
+fn client(root_certs: RootCerts, call_time: Duration) -> Client {
     let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIME))
         .timeout_global(Some(call_time))
@@ -50,7 +58,10 @@ fn agent(root_certs: RootCerts, call_time: Duration) -> Agent {
         .tls_config(TlsConfig::builder().root_certs(root_certs).build())
         .build();
     let connector = SocketConnector.chain(TlsConnector::default());
-    Agent::with_parts(config, connector, LoopResolver::default())
+    let names = Arc::<Names>::default();
+    let resolver = SystemResolver(Arc::clone(&names));
+    let agent = Agent::with_parts(config, connector, resolver);
+    Client { agent, names }
 }
 
 /// An answer that came whole.
@@ -98,19 +109,26 @@ fn read(mut response: Response<ureq::Body>) -> Result<Answer, ureq::Error> {
     })
 }
 
-/// Makes the call and reads the answer to the end, or tells the log that there is none.
-fn whole(
-    call: &str,
-    idle: Idle<'_>,
-    run: impl FnOnce() -> Result<Response<ureq::Body>, ureq::Error>,
-) -> Option<Answer> {
-    let answer: Result<Answer, ureq::Error> = transport::awake(idle, || read(run()?));
-    answer
-        .inspect_err(|error| match transport::was_abandoned() {
-            true => tracing::debug!("{call}: {error}"),
-            false => tracing::warn!("{call}: no answer: {error}"),
-        })
-        .ok()
+impl Client {
+    /// Makes the call and reads the answer to the end, or tells the log that there is none.
+    fn whole(
+        &self,
+        call: &str,
+        idle: Idle<'_>,
+        run: impl FnOnce(&Agent) -> Result<Response<ureq::Body>, ureq::Error>,
+    ) -> Option<Answer> {
+        let answer = transport::awake(idle, || read(run(&self.agent)?));
+        if let Err(error) = &answer {
+            match transport::was_abandoned() {
+                true => tracing::debug!("{call}: {error}"),
+                false => {
+                    tracing::warn!("{call}: no answer: {error}");
+                    self.names.doubt();
+                }
+            }
+        }
+        answer.ok()
+    }
 }
 
 /// The loop of a program that has nothing else to do: it waits for the socket, in poll(2).

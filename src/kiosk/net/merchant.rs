@@ -11,7 +11,7 @@ use ureq::http::Request;
 use ureq::tls::{PemItem, RootCerts, parse_pem};
 
 use super::transport::awake;
-use super::{Answer, CALL_TIME, Patient, Reached, agent, clock_ahead, trouble, whole};
+use super::{Answer, CALL_TIME, Client, Patient, Reached, client, clock_ahead, trouble};
 use crate::api;
 use crate::files::Unusable;
 use crate::ids::{ClaimId, OrderNo, SaleId};
@@ -33,7 +33,7 @@ const MOST_PAGES: usize = 64;
 /// The merchant's server, as the kiosk knows it.
 #[derive(Debug)]
 pub struct MerchantClient {
-    agent: Agent,
+    client: Client,
     url: String,
     authorization: String,
 }
@@ -58,7 +58,7 @@ impl MerchantClient {
             }
         };
         Ok(MerchantClient {
-            agent: agent(root_certs, CALL_TIME),
+            client: client(root_certs, CALL_TIME),
             url: config.merchant_url.clone(),
             authorization: format!("Bearer {}", config.token),
         })
@@ -72,6 +72,7 @@ impl MerchantClient {
     fn checked(&self) -> Result<Reached, String> {
         let url = format!("{}/v1/sales/unsettled", self.url);
         let request = self
+            .client
             .agent
             .get(&url)
             .header("Authorization", &self.authorization);
@@ -125,7 +126,9 @@ impl MerchantClient {
                 tracing::error!("{call}: {error}");
                 NoReply::NoAnswer
             })?;
-        let answer = whole(&call, idle, || self.agent.run(request)).ok_or(NoReply::NoAnswer)?;
+        let run = |agent: &Agent| agent.run(request);
+        let answer = self.client.whole(&call, idle, run);
+        let answer = answer.ok_or(NoReply::NoAnswer)?;
         read(&call, &answer)
     }
 
@@ -137,13 +140,15 @@ impl MerchantClient {
         news: Duration,
     ) -> Result<A, NoReply> {
         let request = self
+            .client
             .agent
             .get(format!("{}{path}", self.url))
             .header("Authorization", &self.authorization)
             .config()
             .timeout_global(Some(CALL_TIME + news))
             .build();
-        let answer = whole(path, idle, || request.call()).ok_or(NoReply::NoAnswer)?;
+        let answer = self.client.whole(path, idle, |_| request.call());
+        let answer = answer.ok_or(NoReply::NoAnswer)?;
         read(path, &answer)
     }
 }
@@ -223,14 +228,14 @@ impl Merchant for MerchantClient {
             fault: outage.map(fault).map(str::to_owned),
         };
         let url = format!("{}/v1/heartbeat", self.url);
-        let call = || {
-            let request = self.agent.post(&url);
+        let run = |agent: &Agent| {
+            let request = agent.post(&url);
             request
                 .header("Authorization", &self.authorization)
                 .send_json(&told)
         };
         // A merchant that does not want to know says 404.
-        let _ = whole("POST /v1/heartbeat", idle, call);
+        let _ = self.client.whole("POST /v1/heartbeat", idle, run);
     }
 
     fn unsettled(&mut self, idle: Idle<'_>) -> Result<Unsettled, NoReply> {

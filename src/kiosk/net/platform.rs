@@ -4,7 +4,7 @@ use ureq::Agent;
 use ureq::tls::RootCerts;
 
 use super::transport::awake;
-use super::{Patient, Reached, agent, clock_ahead, read, trouble, whole};
+use super::{Client, Patient, Reached, client, clock_ahead, read, trouble};
 use crate::ids::{OrderNo, ScanUrl};
 use crate::kiosk::config::Config;
 use crate::kiosk::machine::event::NotAdded;
@@ -15,7 +15,7 @@ use crate::selpay::add_order::{self, Request, ScanRules};
 /// The platform, as the kiosk knows it.
 #[derive(Debug)]
 pub struct PlatformClient {
-    agent: Agent,
+    client: Client,
     url: String,
     app_key: String,
     rules: ScanRules,
@@ -25,7 +25,7 @@ impl PlatformClient {
     /// A client for the configured platform. Connects to nothing yet.
     pub fn new(config: &Config) -> PlatformClient {
         PlatformClient {
-            agent: agent(RootCerts::WebPki, config.platform_time),
+            client: client(RootCerts::WebPki, config.platform_time),
             url: format!("{}{}", config.platform_url, add_order::PATH),
             app_key: config.app_key.clone(),
             rules: config.scan_rules.clone(),
@@ -36,7 +36,7 @@ impl PlatformClient {
 impl PlatformClient {
     /// Whether anybody answers at the platform's address. Adds no order: that cannot be taken back.
     pub fn check(&self) -> Result<Reached, String> {
-        let response = awake(&mut Patient, || self.agent.get(&self.url).call());
+        let response = awake(&mut Patient, || self.client.agent.get(&self.url).call());
         let response = response.map_err(|error| trouble::explain(&self.url, &error))?;
         Ok(Reached {
             says: format!("HTTP {}", response.status().as_u16()),
@@ -63,7 +63,7 @@ impl PlatformClient {
         let body = serde_json::to_string(&request).unwrap_or_default();
         let question = format!("POST {}\n{body}", self.url);
         let answer = awake(&mut Patient, || {
-            read(self.agent.post(&self.url).send_json(&request)?)
+            read(self.client.agent.post(&self.url).send_json(&request)?)
         });
         let (answer, verdict) = match answer {
             Ok(answer) => (
@@ -100,10 +100,9 @@ impl Platform for PlatformClient {
         idle: Idle<'_>,
     ) -> Result<ScanUrl, NotAdded> {
         let request = self.request(order, total);
-        let answer = whole("AddOrderInfo", idle, || {
-            self.agent.post(&self.url).send_json(&request)
-        })
-        .ok_or(NotAdded::NoAnswer)?;
+        let run = |agent: &Agent| agent.post(&self.url).send_json(&request);
+        let answer = self.client.whole("AddOrderInfo", idle, run);
+        let answer = answer.ok_or(NotAdded::NoAnswer)?;
         let (status, answered) = (answer.status, shown(&answer.body));
         // The body's code decides, not the HTTP status: errors come as HTTP 200 as well.
         let read = add_order::read(&answer.body, &request, &self.rules);

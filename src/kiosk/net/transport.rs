@@ -66,11 +66,6 @@ impl Deadline {
         }
     }
 
-    /// Whether the time is up.
-    pub fn is_over(&self) -> bool {
-        self.left().is_err()
-    }
-
     fn left(&self) -> Result<Duration, Error> {
         let Some(at) = self.at else {
             return Ok(Duration::MAX);
