@@ -139,6 +139,7 @@ fn a_cancelled_sale_dispenses_nothing_and_a_late_payment_goes_back() {
         (shop.refund_reasons() == ["late"]).then_some(())
     });
     assert!(kiosk.pulses().is_empty());
+    kiosk.types("C");
     assert_eq!(kiosk.ends(), Some(0));
     shop.the_books_balance();
 }

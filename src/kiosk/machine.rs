@@ -84,6 +84,8 @@ const CLAIM_PATIENCE: Duration = Duration::from_secs(60);
 const SIGN_TIME: Duration = Duration::from_millis(1800);
 /// How long a remark beside the QR code shows.
 const REMARK_TIME: Duration = Duration::from_secs(5);
+/// How long no key is pressed between what was typed before an amount could be, and an amount.
+const DEAF_TIME: Duration = Duration::from_secs(1);
 /// How long a chosen language stays while nobody presses a key at the amount.
 const LANGUAGE_TIME: Duration = Duration::from_secs(30);
 /// A typed amount that nobody confirms goes away.
@@ -100,6 +102,8 @@ pub struct Machine {
     language: Language,
     /// When nobody is taken to stand there any more who has chosen the language.
     quiet_at: Instant,
+    /// Until when keys are the rest of what was typed before an amount could be.
+    deaf_until: Instant,
     dispenser_ready: bool,
     /// A record could not be written: nothing is begun any more.
     journal_failed: bool,
@@ -171,6 +175,8 @@ impl Machine {
         }
         match event {
             Event::Key(Key::Language) => self.language = self.language.other(),
+            // Half an amount is none: `3.50` whose `3.` came too early must not become 50.
+            Event::Key(_) if self.is_too_early(now) => self.deaf_until = now + DEAF_TIME,
             Event::JournalFailed => {
                 self.journal_failed = true;
                 let state = core::mem::replace(&mut self.state, State::Halted);
@@ -369,6 +375,15 @@ impl Machine {
         }
     }
 
+    /// Whether a key was typed while the kiosk still started, or goes on with one that was.
+    fn is_too_early(&self, now: Instant) -> bool {
+        match &self.state {
+            State::Starting(_) => true,
+            State::Typing(typing) => typing.typed.is_empty() && now < self.deaf_until,
+            _ => false,
+        }
+    }
+
     /// Why nothing can be sold, if that is so.
     fn cannot_sell(&self) -> Option<Outage> {
         if self.journal_failed {
@@ -439,6 +454,7 @@ impl Machine {
             settings,
             language: settings.language,
             quiet_at: Instant::default(),
+            deaf_until: Instant::default(),
             dispenser_ready: true,
             journal_failed: false,
             interrupted: None,

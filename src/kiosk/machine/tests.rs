@@ -380,6 +380,15 @@ fn an_amount_that_nobody_confirms_goes_away() {
 }
 
 #[test]
+fn half_an_amount_that_was_typed_while_the_kiosk_started_is_none() {
+    let bench = Bench::starts_with(&[]).types("3.");
+    let bench = bench.unsettled(Ok(Unsettled::new())).types("50#");
+    assert!(matches!(bench.screen(), Screen::Amount { typed, .. } if typed.is_empty()));
+    let bench = bench.seconds(1).types("3.5");
+    assert!(matches!(bench.screen(), Screen::Amount { typed, .. } if typed.as_str() == "3.5"));
+}
+
+#[test]
 fn the_language_changes_at_any_time_and_nothing_else_does() {
     let bench = Bench::shows_code().types("L");
     assert_eq!(bench.machine.language(), Language::En);
