@@ -72,7 +72,7 @@ impl Kiosk {
         }
         let clock = SystemClock::default();
         let settings = config.settings(board.dispenser.unit());
-        let (journal, records) = FileJournal::at(&config.journal)
+        let (journal, records) = FileJournal::at(&config.journal, config.kiosk.as_str())
             .with_context(|| format!("journal = {}", config.journal.display()))?;
         let resumed = records
             .map_err(anyhow::Error::from)

@@ -6,6 +6,7 @@
 //! A last record that is torn is the power cut itself, and is written over. Anything else that does not fit into the chain
 //! of checksums means damage, and a damaged journal is never skipped over.
 
+mod lock;
 mod segment;
 mod storage;
 
@@ -38,9 +39,10 @@ pub type FileJournal = Journal<FileStorage>;
 pub type Opened<S> = (Journal<S>, Result<Vec<Record>, Damaged>);
 
 impl FileJournal {
-    /// Opens the journal at `path`, or begins one; what it says of sales that are not settled, in order.
-    pub fn at(path: &Path) -> io::Result<Opened<FileStorage>> {
-        Journal::open(FileStorage::new(path))
+    /// Opens the journal of this kiosk at `path`, or begins one; what it says of sales that are not settled, in order. Refuses
+    /// one that is open, or another kiosk's.
+    pub fn at(path: &Path, owner: &str) -> io::Result<Opened<FileStorage>> {
+        Journal::open(FileStorage::locked(path, owner)?)
     }
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::lock::Lock;
+
 /// Bytes that outlive a power cut.
 pub trait Storage {
     /// Shows everything there is; nothing at all before the first [`Storage::replace`].
@@ -22,13 +24,28 @@ pub trait Storage {
 pub struct FileStorage {
     path: PathBuf,
     file: Option<File>,
+    _lock: Option<Lock>,
 }
 
 impl FileStorage {
-    /// The file at `path`; nothing is opened yet.
+    /// The file at `path`, or where links there lead; nothing is opened yet.
     pub fn new(path: &Path) -> FileStorage {
-        let path = path.to_owned();
-        FileStorage { path, file: None }
+        FileStorage {
+            // What leads nowhere is found out when it is read.
+            path: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+            file: None,
+            _lock: None,
+        }
+    }
+
+    /// The same for the kiosk of this name, and for nobody else as long as this is held.
+    pub fn locked(path: &Path, owner: &str) -> io::Result<FileStorage> {
+        let storage = FileStorage::new(path);
+        let lock = Lock::take(&storage.path, owner)?;
+        Ok(FileStorage {
+            _lock: Some(lock),
+            ..storage
+        })
     }
 
     fn opened(&mut self) -> io::Result<&mut File> {

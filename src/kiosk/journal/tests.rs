@@ -41,6 +41,8 @@ struct Disk {
     path: PathBuf,
 }
 
+const OWNER: &str = "kiosk-1";
+
 impl Disk {
     fn new() -> Disk {
         let dir = tempfile::tempdir().expect("a directory");
@@ -50,11 +52,11 @@ impl Disk {
 
     /// What the journal says when the kiosk starts.
     fn remembered(&self) -> Result<Vec<Record>, Damaged> {
-        FileJournal::at(&self.path).expect("opened").1
+        FileJournal::at(&self.path, OWNER).expect("opened").1
     }
 
     fn appends(&self, records: &[Record]) {
-        let (mut journal, before) = FileJournal::at(&self.path).expect("opened");
+        let (mut journal, before) = FileJournal::at(&self.path, OWNER).expect("opened");
         before.expect("whole");
         for record in records {
             journal.append(record).expect("written");
@@ -307,7 +309,7 @@ fn any_damage_before_the_last_record_is_told_and_never_skipped() {
 fn a_damaged_journal_is_left_as_it_is() {
     let disk = Disk::new();
     disk.holds(b"this is no journal");
-    let (mut journal, said) = FileJournal::at(&disk.path).expect("opened");
+    let (mut journal, said) = FileJournal::at(&disk.path, OWNER).expect("opened");
     assert_eq!(said, Err(Damaged { record: 0 }));
     assert!(journal.append(&records(SALE)[0]).is_err());
     assert_eq!(disk.content(), b"this is no journal");
@@ -318,16 +320,64 @@ fn a_journal_that_cannot_be_read_is_not_taken_for_a_new_one() {
     let disk = Disk::new();
     for to in [disk.path.clone(), disk.path.with_extension("missing")] {
         symlink(&to, &disk.path).expect("a link");
-        FileJournal::at(&disk.path).expect_err("it leads to itself, or to nothing");
+        FileJournal::at(&disk.path, OWNER).expect_err("it leads to itself, or to nothing");
         assert!(disk.path.is_symlink());
         fs::remove_file(&disk.path).expect("removed");
     }
 }
 
 #[test]
+fn a_journal_is_of_one_kiosk_and_of_one_process() {
+    let disk = Disk::new();
+    let told = |owner| {
+        FileJournal::at(&disk.path, owner)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    let opened = FileJournal::at(&disk.path, OWNER).expect("opened");
+    assert!(
+        told(OWNER)
+            .expect_err("open")
+            .starts_with("another kiosk has it open")
+    );
+    drop(opened);
+    assert_eq!(told(OWNER), Ok(()));
+    let others = told("kiosk-2").expect_err("another's");
+    assert!(
+        others.starts_with("it is of kiosk-1, not of kiosk-2"),
+        "{others}"
+    );
+    // A power cut may take what was never flushed.
+    let lock = disk.path.with_extension("lock");
+    fs::write(&lock, "").expect("emptied");
+    assert_eq!(told("kiosk-2"), Ok(()));
+    assert_eq!(fs::read_to_string(&lock).expect("read"), "kiosk-2\n");
+}
+
+#[test]
+fn a_link_to_a_journal_stays_one() {
+    let disk = Disk::new();
+    disk.appends(&records(SALE));
+    let target = disk.path.with_file_name("elsewhere");
+    fs::rename(&disk.path, &target).expect("moved");
+    symlink(&target, &disk.path).expect("a link");
+    let (mut journal, said) = FileJournal::at(&disk.path, OWNER).expect("opened");
+    assert!(said.is_ok());
+    // Until it is replaced.
+    for sale in 2..800 {
+        for fact in [Fact::Sale(Fen::MAX), Fact::Settled] {
+            journal.append(&record(sale, fact)).expect("written");
+        }
+    }
+    assert!(disk.path.is_symlink());
+    drop(journal);
+    assert!(FileJournal::at(&target, OWNER).is_ok(), "it is the same");
+}
+
+#[test]
 fn a_full_journal_begins_again_with_what_is_not_settled() {
     let disk = Disk::new();
-    let (mut journal, _) = FileJournal::at(&disk.path).expect("opened");
+    let (mut journal, _) = FileJournal::at(&disk.path, OWNER).expect("opened");
     let debt = &records(SALE)[..5];
     for record in debt {
         journal.append(record).expect("written");
@@ -341,9 +391,10 @@ fn a_full_journal_begins_again_with_what_is_not_settled() {
     assert_eq!(content.len(), SLOTS * RECORD_SIZE);
     let so_many_before = (SLOTS as u64 - 1).to_le_bytes();
     assert_eq!(content[32..40], so_many_before, "the numbers go on");
-    assert_eq!(disk.remembered(), Ok(debt.to_vec()));
+    assert_eq!(read(&disk.path).expect("whole"), debt);
     journal.append(&records(1000)[0]).expect("written");
     let mut expected = debt.to_vec();
     expected.push(records(1000)[0]);
+    drop(journal);
     assert_eq!(disk.remembered(), Ok(expected));
 }
