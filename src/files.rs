@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -39,18 +40,110 @@ pub fn read_text(file: &Path) -> Result<String, Unusable> {
 
 /// Reads the text of a TOML file; `file` is only named in errors.
 pub fn parse_toml<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Unusable> {
-    toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .map(|span| text[..span.start].matches('\n').count() + 1);
-        let place = line
-            .map(|line| format!("line {line}: "))
-            .unwrap_or_default();
-        Unusable::new(
-            file,
-            format!("{place}{}", error.message().replace('\n', " ")),
-        )
+    let unreadable = |error: &toml::de::Error, path: &str| {
+        Unusable::new(file, mistake(text, error.span(), path, error.message()))
+    };
+    let read = toml::de::Deserializer::parse(text).map_err(|error| unreadable(&error, ""))?;
+    serde_path_to_error::deserialize(read).map_err(|error| {
+        let path = error.path().to_string();
+        unreadable(error.inner(), &path)
     })
+}
+
+/// `line 9: max-total: must be a whole number, not "100"`.
+fn mistake(text: &str, span: Option<Range<usize>>, path: &str, message: &str) -> String {
+    let message = message.replace('\n', " ");
+    let mut start = span.as_ref().map(|span| span.start);
+    let mut path = path.trim_matches('.').to_owned();
+    // A table of several kinds is only known as a whole: the line in it that holds what is wrong.
+    if let Some(span) = span.and_then(|span| table(text, span)) {
+        let wrong = message.split(['`', '"']).nth(1).unwrap_or_default();
+        let holds = |line: &str| {
+            line.split_once('=')
+                .is_some_and(|(_, value)| value.contains(wrong))
+        };
+        let mut at = span.start;
+        for line in text[span].split_inclusive('\n') {
+            if !wrong.is_empty() && holds(line) {
+                start = Some(at);
+                let key = line.split('=').next().unwrap_or_default().trim();
+                path = format!("{path}.{key}").trim_start_matches('.').to_owned();
+                break;
+            }
+            at += line.len();
+        }
+    }
+    let line = start.map(|start| text[..start].matches('\n').count() + 1);
+    let line = line
+        .map(|line| format!("line {line}: "))
+        .unwrap_or_default();
+    let is_named = message.contains(" field `") || path.is_empty() || path == "?";
+    let field = if is_named {
+        String::new()
+    } else {
+        format!("{path}: ")
+    };
+    format!("{line}{field}{}", in_words(&message))
+}
+
+/// The whole table whose header is at the span, or which the span is.
+fn table(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let line = text[..span.start].rfind('\n').map_or(0, |end| end + 1);
+    let is_header =
+        text[line..].trim_start().starts_with('[') && text[line..span.start].trim().is_empty();
+    if !is_header {
+        return text[span.clone()].contains('\n').then_some(span);
+    }
+    let mut end = line;
+    for (number, line) in text[line..].split_inclusive('\n').enumerate() {
+        if number > 0 && line.trim_start().starts_with('[') {
+            break;
+        }
+        end += line.len();
+    }
+    Some(span.start..end)
+}
+
+/// serde's message as people would say it.
+fn in_words(message: &str) -> String {
+    if let Some((field, known)) = message
+        .strip_prefix("unknown field `")
+        .and_then(|rest| rest.split_once("`, expected "))
+    {
+        let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        let near = names
+            .iter()
+            .min_by_key(|name| strsim::osa_distance(field, name));
+        let near = near.filter(|name| strsim::osa_distance(field, name) <= 3);
+        let hint = near.map(|name| format!("; did you mean `{name}`?"));
+        let hint = hint.unwrap_or_else(|| format!("; there are {}", names.join(", ")));
+        return format!("unknown field `{field}`{hint}");
+    }
+    if let Some((variant, known)) = message
+        .strip_prefix("unknown variant `")
+        .and_then(|rest| rest.split_once("`, expected "))
+    {
+        let known = known.replace('`', "\"");
+        return format!("must be {known}, not \"{variant}\"");
+    }
+    let told = ["invalid type: ", "invalid value: "];
+    let told = told.iter().find_map(|start| message.strip_prefix(start));
+    if let Some((found, wanted)) = told.and_then(|rest| rest.rsplit_once(", expected ")) {
+        let wanted = match wanted {
+            "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, zero or more",
+            "i8" | "i16" | "i32" | "i64" => "a whole number",
+            "f32" | "f64" => "a number",
+            "a boolean" => "true or false",
+            "a string" | "path string" => "text in quotes",
+            "a sequence" => "a list in [ ]",
+            other => other,
+        };
+        let found = found
+            .trim_start_matches("string ")
+            .trim_start_matches("integer ");
+        return format!("must be {wanted}, not {}", found.replace('`', ""));
+    }
+    message.to_owned()
 }
 
 /// A path written in `file`: relative ones are relative to it.
@@ -171,6 +264,70 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains('\n'));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_field_and_what_would_be_right() {
+        #[derive(serde::Deserialize, Debug)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        #[expect(dead_code, reason = "only read")]
+        struct Whole {
+            pay_seconds: u64,
+            language: Option<Language>,
+            panel: Option<Panel>,
+            scan_hosts: Option<Vec<String>>,
+        }
+        #[derive(serde::Deserialize, Debug)]
+        #[serde(rename_all = "kebab-case")]
+        enum Language {
+            Zh,
+            En,
+        }
+        #[derive(serde::Deserialize, Debug)]
+        #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+        #[expect(dead_code, reason = "only read")]
+        enum Panel {
+            Png { size: [u32; 2] },
+            Desk {},
+        }
+        for (text, told) in [
+            (
+                "pay-seconds = \"3\"",
+                "line 1: pay-seconds: must be a whole number, zero or more, not \"3\"",
+            ),
+            (
+                "pay-seconds = -3",
+                "line 1: pay-seconds: must be a whole number, zero or more, not -3",
+            ),
+            (
+                "pay-seconds = 3\nlanguage = \"de\"",
+                "line 2: language: must be \"zh\" or \"en\", not \"de\"",
+            ),
+            (
+                "pay-second = 3",
+                "line 1: unknown field `pay-second`; did you mean `pay-seconds`?",
+            ),
+            (
+                "colour = 3",
+                "line 1: unknown field `colour`; there are pay-seconds, language, panel, scan-hosts",
+            ),
+            (
+                "pay-seconds = 3\nscan-hosts = [\"a\", 1]",
+                "line 2: scan-hosts[1]: must be text in quotes, not 1",
+            ),
+            (
+                "pay-seconds = 3\n\n[panel]\nsize = [1, 2]\nkind = \"pngx\"\n",
+                "line 5: panel.kind: must be \"png\" or \"desk\", not \"pngx\"",
+            ),
+            (
+                "pay-seconds = 3\n[panel]\nkind = \"png\"\nsize = [240, \"x\"]\n",
+                "line 4: panel.size: must be a whole number, zero or more, not \"x\"",
+            ),
+            ("language = \"zh\"", "line 1: missing field `pay-seconds`"),
+        ] {
+            let error = parse_toml::<Whole>(Path::new("k.toml"), text).expect_err(text);
+            assert_eq!(error.to_string(), format!("k.toml: {told}"));
+        }
     }
 
     #[test]

@@ -693,7 +693,10 @@ mod tests {
                 "mch-id = [\"\"]",
                 "/merchant.toml: mch-id: a merchant number",
             ),
-            ("mch-id = 1", "/merchant.toml: line 4: write a text, like"),
+            (
+                "mch-id = 1",
+                "/merchant.toml: line 4: mch-id: write a text, like",
+            ),
         ] {
             let error = numbers(wrong).expect_err(wrong);
             assert!(error.starts_with(told), "{error}");

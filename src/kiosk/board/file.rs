@@ -387,7 +387,11 @@ mod tests {
                 "bus = \"shift16\"",
                 "panel.bus: shift16 is how ili9486 HATs are built; leave it out for this model",
             ),
-            ("st7789", "st7788", "unknown variant `st7788`"),
+            (
+                "st7789",
+                "st7788",
+                "panel.model: must be one of \"st7789\", ",
+            ),
             ("invert", "invret", "unknown field `invret`"),
         ] {
             let error = parse(&MIPI.replace(from, to)).expect_err(to);
@@ -619,11 +623,11 @@ mod tests {
                 "[240, 321]",
                 "boards/x.toml: panel.size: 240 × 321 is not 128 × 160, 240 × 240, 240 × 320 or 320 × 480",
             ),
-            ("\"png\"", "\"pgn\"", "unknown variant `pgn`, expected"),
+            ("\"png\"", "\"pgn\"", "panel.kind: must be one of \"png\", "),
             (
                 "size =",
                 "sice =",
-                "unknown field `sice`, expected `file` or `size`",
+                "unknown field `sice`; did you mean `size`?",
             ),
             ("[keypad]", "[kyepad]", "unknown field `kyepad`"),
             ("\"stdin\"", "\"stdin\"\npin = 3", "unknown field `pin`"),
