@@ -35,6 +35,18 @@ pub struct Order {
     pub status: SaleStatus,
     /// Every number of the sale, oldest first.
     pub orders: Vec<OrderNo>,
+    /// What was paid on any of them, in yuan, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<Paid>,
+}
+
+/// A payment of a sale.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Paid {
+    /// How much it was, in fen.
+    pub amount: u64,
+    /// What has become of it: `waiting`, `dispensed`, `refund-due`, `refunded`, `review`.
+    pub state: String,
 }
 
 /// `POST /v1/sales/{sale}/claim`.

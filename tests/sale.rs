@@ -138,6 +138,8 @@ fn a_cancelled_sale_dispenses_nothing_and_a_late_payment_goes_back() {
     eventually("the late payment's refund", || {
         (shop.refund_reasons() == ["late"]).then_some(())
     });
+    // Whoever paid still stands there.
+    kiosk.logs("screen could-not");
     assert!(kiosk.pulses().is_empty());
     kiosk.types("C");
     assert_eq!(kiosk.ends(), Some(0));

@@ -72,6 +72,8 @@ pub struct Settings {
 
 /// Between one question and the next, where the merchant answers "not paid yet" at once.
 const POLL_EVERY: Duration = Duration::from_millis(300);
+/// Between one question and the next about a sale that is over.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// How long a customer who wanted to leave may be expected to still stand there.
 const STILL_HERE: Duration = Duration::from_secs(30);
 /// A registration is tried once more if that is so soon: the customer stands there.
@@ -356,8 +358,26 @@ impl Machine {
             ) if *vended == sale.id => self.vended(sale, claim, *outcome, turn),
 
             (State::Telling(telling), Event::Key(key)) => self.key_told(telling, *key, turn),
-            (State::Telling(telling), Event::Woke) => {
+            (
+                State::Telling(mut telling),
+                Event::Polled {
+                    sale: polled,
+                    result,
+                },
+            ) if telling.watches(*polled) => {
+                let watch = telling.watch.take().expect("just looked");
+                self.watched(telling, watch, *result, turn)
+            }
+            (State::Telling(mut telling), Event::Woke) => {
                 self.pay_debts(turn);
+                if let Some(watch) = &mut telling.watch {
+                    if now < watch.until && watch.poll.begin(now) {
+                        turn.emit(Effect::Poll {
+                            order: watch.order,
+                            sale: watch.sale.id,
+                        });
+                    }
+                }
                 if now >= telling.until {
                     State::typing(now)
                 } else {

@@ -12,7 +12,7 @@ mod resolver;
 mod transport;
 mod trouble;
 
-pub use self::merchant::{MerchantClient, unsettled};
+pub use self::merchant::{MerchantClient, standing, unsettled};
 pub use self::platform::{PlatformClient, Trial};
 
 use std::sync::Arc;

@@ -7,12 +7,12 @@ use std::os::fd::BorrowedFd;
 use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
 use crate::kiosk::legend::Legend;
 use crate::kiosk::machine::effect::Record;
-use crate::kiosk::machine::event::{Key, NoReply, NotAdded, Unsettled};
+use crate::kiosk::machine::event::{Key, NoReply, NotAdded, Standing, Unsettled};
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::screen::{Language, Outage, Screen};
 use crate::kiosk::ui::frame::Frame;
 use crate::money::Fen;
-use crate::sale::{Outcome, SaleStatus};
+use crate::sale::Outcome;
 
 /// The monotonic clock.
 pub trait Clock {
@@ -178,7 +178,7 @@ pub trait Merchant {
         idle: Idle<'_>,
     ) -> Result<(), NoReply>;
     /// Where the order's sale stands.
-    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<SaleStatus, NoReply>;
+    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<Standing, NoReply>;
     /// Claims a paid sale.
     fn claim(&mut self, sale: SaleId, claim: ClaimId, idle: Idle<'_>) -> Result<(), NoReply>;
     /// Tells what came of a claim.

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use selpay_kiosk::api;
 use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
+use selpay_kiosk::kiosk::machine::event::Standing;
+use selpay_kiosk::kiosk::net;
 use selpay_kiosk::merchant::ledger::{Disposition, Finding, NotRegistered, Time, Verdict};
 use selpay_kiosk::merchant::store::requests;
 use selpay_kiosk::merchant::store::sql::Failed;
@@ -49,7 +51,7 @@ pub enum Question {
 pub enum Reply {
     Unsettled(Vec<api::UnsettledSale>),
     Registered(Result<(), NotRegistered>),
-    Order(Option<SaleStatus>),
+    Order(Option<Standing>),
     /// Of a claim, a report, a close: `None` where there is no such sale.
     Sale(Option<Result<(), SaleStatus>>),
     Paid(Verdict),
@@ -77,7 +79,7 @@ impl Question {
             }
             Question::Poll(order) => {
                 let order = requests::order(books, kiosk, *order)?;
-                Reply::Order(order.map(|order| order.status))
+                Reply::Order(order.map(|order| net::standing(&order)))
             }
             Question::Claim(sale, claim) => {
                 let claimed = requests::claim(books, kiosk, *sale, *claim, CLAIM_TIME)?;

@@ -9,7 +9,7 @@ use selpay_kiosk::api;
 use selpay_kiosk::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
 use selpay_kiosk::kiosk::journal::{Journal, Storage};
 use selpay_kiosk::kiosk::machine::effect::{Fact, Record};
-use selpay_kiosk::kiosk::machine::event::{NoReply, NotAdded, Unsettled};
+use selpay_kiosk::kiosk::machine::event::{NoReply, NotAdded, Standing, Unsettled};
 use selpay_kiosk::kiosk::machine::instant::Instant;
 use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
 use selpay_kiosk::kiosk::net;
@@ -207,7 +207,14 @@ impl Hardware {
         idle: Idle<'_>,
     ) -> Option<Reply> {
         let until = self.now() + self.world.0.borrow().poll_waits;
-        while matches!(answer, Some(Reply::Order(Some(SaleStatus::Open)))) && self.now() < until {
+        while matches!(
+            answer,
+            Some(Reply::Order(Some(Standing {
+                status: SaleStatus::Open,
+                useless: None
+            })))
+        ) && self.now() < until
+        {
             let commits = self.world.0.borrow().commits;
             let is_news = |world: &World| world.commits != commits;
             if !self.waits_until(until, idle, &is_news) {
@@ -311,7 +318,7 @@ impl Merchant for Hardware {
         known(self.asks(Message::Register, Question::Register(order, wanted), idle))
     }
 
-    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<SaleStatus, NoReply> {
+    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<Standing, NoReply> {
         let question = Question::Poll(order);
         let answer = self.asks(Message::Poll, question.clone(), idle);
         match self.waits(&question, answer, idle) {

@@ -248,17 +248,17 @@ impl Oracle {
         let is_out = self.pulsed.contains_key(&sale);
         match what {
             Failure::NoAnswer | Failure::Refused => {
-                let is_charged = self
-                    .paid
-                    .values()
-                    .any(|(order, _)| self.placed.get(order) == Some(&sale));
                 // Somebody may pay a number whose code was never shown: nobody knows how.
-                let is_true = !is_charged || !self.code_shown || self.disk_is_dishonest;
+                let is_true = !self.is_charged(sale) || !self.code_shown || self.disk_is_dishonest;
                 assert!(is_true, "G5: {sale} is told as not charged");
+            }
+            Failure::OtherAmount => {
+                assert!(self.is_charged(sale), "G5: nothing was paid for {sale}");
             }
             Failure::TooLate => {
                 let ended = [SaleStatus::Paid, SaleStatus::Expired];
-                let is_true = status.is_none_or(|status| ended.contains(&status));
+                let is_late = status == Some(SaleStatus::Closed) && self.is_charged(sale);
+                let is_true = is_late || status.is_none_or(|status| ended.contains(&status));
                 assert!(
                     is_true && !is_out,
                     "G5: {sale} was not too late: {status:?}"
@@ -269,6 +269,11 @@ impl Oracle {
             }
             Failure::InDoubt | Failure::Unknown => {}
         }
+    }
+
+    fn is_charged(&self, sale: SaleId) -> bool {
+        let mut paid = self.paid.values();
+        paid.any(|(order, _)| self.placed.get(order) == Some(&sale))
     }
 
     /// After every commit.

@@ -93,7 +93,7 @@ pub enum Event {
         /// The sale it was about.
         sale: SaleId,
         /// Where the sale stands.
-        result: Result<SaleStatus, NoReply>,
+        result: Result<Standing, NoReply>,
     },
     /// The reply to `Effect::Claim`.
     Claimed {
@@ -123,6 +123,24 @@ pub enum Event {
         /// Whether the merchant has it.
         result: Result<(), NoReply>,
     },
+}
+
+/// Where a sale stands, as the merchant tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// How far it is.
+    pub status: SaleStatus,
+    /// A payment of it that buys nothing: it came too late, or is of another amount.
+    pub useless: Option<Fen>,
+}
+
+impl From<SaleStatus> for Standing {
+    fn from(status: SaleStatus) -> Standing {
+        Standing {
+            status,
+            useless: None,
+        }
+    }
 }
 
 impl Event {

@@ -132,6 +132,8 @@ pub enum Remark {
     TooManyCodes,
     /// The merchant does not answer at the moment; a payment is noticed when it does.
     Unconnected,
+    /// Another amount was paid: that buys nothing.
+    OtherAmount,
 }
 
 /// How a customer left without paying.
@@ -156,6 +158,8 @@ pub enum Failure {
     InDoubt,
     /// Paid, but too late for the goods: the merchant is to give the money back.
     TooLate,
+    /// Another amount was paid, which buys nothing: the merchant is to give the money back.
+    OtherAmount,
     /// Paid, and the dispenser is sure that nothing came out: the merchant is to give the money back.
     NotDispensed,
     /// Paid, and nobody can tell whether the goods came out: a person looks into it.

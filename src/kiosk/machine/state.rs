@@ -7,7 +7,7 @@ use crate::kiosk::machine::amount::{Refusal, Typed};
 use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::instant::Instant;
 use crate::kiosk::machine::screen::{self, Doing, Failure, Outage, Remark, Screen};
-use crate::kiosk::machine::{GLAD_TIME, SORRY_TIME, TYPING_TIME};
+use crate::kiosk::machine::{GLAD_TIME, SORRY_TIME, STILL_HERE, TYPING_TIME};
 use crate::money::Fen;
 
 /// Where the kiosk is.
@@ -107,6 +107,18 @@ pub struct Telling {
     pub until: Instant,
     /// What `#` sells again.
     pub again: Option<Fen>,
+    /// A payment may still be heard of.
+    pub watch: Option<Watch>,
+}
+
+/// A sale that is closed, while its customer may still stand there: a payment that comes now is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watch {
+    pub sale: Sale,
+    /// The number to ask by.
+    pub order: OrderNo,
+    pub until: Instant,
+    pub poll: Backoff,
 }
 
 impl State {
@@ -195,7 +207,11 @@ impl State {
             State::Placing(placing) => placing.register.due_at,
             State::Leaving(leaving) => leaving.backoff.due_at,
             State::Claiming(claiming) => claiming.backoff.due_at,
-            State::Telling(telling) => Some(telling.until),
+            State::Telling(telling) => {
+                let watch = telling.watch.as_ref();
+                let poll = watch.and_then(|watch| watch.poll.due_at.filter(|at| *at < watch.until));
+                earliest(&[Some(telling.until), poll])
+            }
             State::Vending(..) | State::Halted => None,
         }
     }
@@ -255,6 +271,7 @@ impl Telling {
             screen,
             until: now + GLAD_TIME,
             again: None,
+            watch: None,
         })
     }
 
@@ -265,6 +282,12 @@ impl Telling {
             screen: Screen::NotPaid { why, reference },
             until: now + SORRY_TIME,
             again: None,
+            watch: sale.shown.map(|order| Watch {
+                sale: sale.clone(),
+                order,
+                until: now + STILL_HERE,
+                poll: Backoff::due(now),
+            }),
         })
     }
 
@@ -282,7 +305,14 @@ impl Telling {
             screen,
             until: now + SORRY_TIME,
             again: unpaid.then_some(sale.total),
+            watch: None,
         })
+    }
+
+    /// Whether this is the sale that may still be paid.
+    pub fn watches(&self, sale: SaleId) -> bool {
+        let watch = self.watch.as_ref();
+        watch.is_some_and(|watch| watch.sale.id == sale)
     }
 
     /// Whether a stray key must not take the screen away: there is a reference on it.

@@ -3,13 +3,13 @@
 use crate::ids::{ClaimId, OrderNo, SaleId};
 use crate::kiosk::machine::backoff::Backoff;
 use crate::kiosk::machine::effect::{Effect, Fact};
-use crate::kiosk::machine::event::NoReply;
+use crate::kiosk::machine::event::{NoReply, Standing};
 use crate::kiosk::machine::owed::Duty;
 use crate::kiosk::machine::screen::{Failure, Leaving, Outage, Remark, Screen};
-use crate::kiosk::machine::state::{self, Claiming, Paying, Placing, Sale, State, Telling};
+use crate::kiosk::machine::state::{self, Claiming, Paying, Placing, Sale, State, Telling, Watch};
 use crate::kiosk::machine::{
     CLAIM_PATIENCE, CLOSE_PATIENCE, Machine, POLL_EVERY, REGISTER_PATIENCE, REMARK_TIME,
-    STILL_HERE, Turn,
+    STILL_HERE, Turn, WATCH_EVERY,
 };
 use crate::money::Fen;
 use crate::planted::{self, Bug};
@@ -129,16 +129,20 @@ impl Machine {
     pub(super) fn polled(
         &mut self,
         mut paying: Paying,
-        result: Result<SaleStatus, NoReply>,
+        result: Result<Standing, NoReply>,
         turn: &mut Turn<'_>,
     ) -> State {
-        match result {
+        let useless = result.ok().and_then(|standing| standing.useless);
+        match result.map(|standing| standing.status) {
             Ok(SaleStatus::Open) => {
                 // A merchant that keeps us waiting until there is news is asked again at once.
                 paying.poll = Backoff::due(turn.now.max(paying.asked_at + POLL_EVERY));
                 paying
                     .remark
                     .take_if(|(remark, _)| *remark == Remark::Unconnected);
+                if useless.is_some() {
+                    paying.remark = Some((Remark::OtherAmount, paying.ends_at));
+                }
                 State::Paying(paying)
             }
             Ok(SaleStatus::Paid) if planted::has(Bug::PollTrusted) => {
@@ -152,6 +156,32 @@ impl Machine {
                 State::Paying(paying)
             }
         }
+    }
+
+    /// A sale that is over was asked for: was it paid meanwhile?
+    pub(super) fn watched(
+        &mut self,
+        mut telling: Telling,
+        mut watch: Watch,
+        result: Result<Standing, NoReply>,
+        turn: &mut Turn<'_>,
+    ) -> State {
+        match result {
+            Ok(Standing {
+                useless: Some(amount),
+                ..
+            }) => {
+                let what = match amount == watch.sale.total {
+                    true => Failure::TooLate,
+                    false => Failure::OtherAmount,
+                };
+                return Telling::sorry(&watch.sale, what, turn.now);
+            }
+            Ok(_) => watch.poll = Backoff::due(turn.now + WATCH_EVERY),
+            Err(why) => watch.poll.unanswered(why, turn.now, turn.random),
+        }
+        telling.watch = Some(watch);
+        State::Telling(telling)
     }
 
     /// The customer leaves: the merchant is asked to close, and may say that it is too late.

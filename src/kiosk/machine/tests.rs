@@ -1,7 +1,7 @@
 //! Sales as stories: what the customer does, what the others answer, and what the relay does about it.
 
 use super::effect::{Effect, Fact};
-use super::event::{Unsettled, UnsettledSale};
+use super::event::{Standing, Unsettled, UnsettledSale};
 use super::screen::{Doing, Failure, Leaving, Remark};
 use super::*;
 use crate::ids::{ClaimId, OrderNo, SaleCode, ScanUrl};
@@ -158,7 +158,11 @@ impl Bench {
         self.happens(Event::Added { order, result })
     }
 
-    fn polled(mut self, result: Result<SaleStatus, NoReply>) -> Bench {
+    fn polled(self, result: Result<SaleStatus, NoReply>) -> Bench {
+        self.stands(result.map(Standing::from))
+    }
+
+    fn stands(mut self, result: Result<Standing, NoReply>) -> Bench {
         if !self
             .wanted
             .iter()
@@ -570,6 +574,43 @@ fn whoever_cancels_while_a_second_code_is_on_its_way_may_have_paid_the_first() {
     assert_eq!(bench.facts().last(), Some(&"CLOSE"));
     let bench = bench.registered(Ok(())).closed(refused(SaleStatus::Paid));
     assert_eq!(bench.claimed(Ok(())).pulses(), 1);
+}
+
+#[test]
+fn a_payment_that_buys_nothing_is_told_while_its_customer_can_still_stand_there() {
+    let useless = |status, amount| Standing {
+        status,
+        useless: Some(fen(amount)),
+    };
+    // Another amount, while the code shows: it may still be paid as it should.
+    let bench = Bench::shows_code().stands(Ok(useless(SaleStatus::Open, 349)));
+    assert!(matches!(
+        bench.screen(),
+        Screen::Pay {
+            remark: Some(Remark::OtherAmount),
+            ..
+        }
+    ));
+    let bench = bench.polled(Ok(SaleStatus::Paid)).claimed(Ok(()));
+    assert_eq!(bench.pulses(), 1);
+
+    for (amount, told) in [(350, Failure::TooLate), (349, Failure::OtherAmount)] {
+        let left = || Bench::shows_code().types("C").closed(Ok(()));
+        let bench = left().polled(Ok(SaleStatus::Closed)).seconds(20);
+        assert_eq!(bench.not_paid(), Leaving::Cancelled);
+        let bench = bench.stands(Ok(useless(SaleStatus::Closed, amount)));
+        assert_eq!(bench.told(), told);
+        assert!(bench.reference().is_some());
+        let asked = |bench: &Bench| bench.wants(|effect| matches!(effect, Effect::Poll { .. }));
+        assert!(!asked(&bench.seconds(50)), "it is told once");
+        // After that nobody stands there, and whoever comes next is not told of it.
+        let mut later = left().seconds(31);
+        later.wanted.clear();
+        assert!(!asked(&later.seconds(20)));
+        let mut next = left().types("7");
+        next.wanted.clear();
+        assert!(!asked(&next.seconds(5)));
+    }
 }
 
 #[test]
@@ -1068,7 +1109,7 @@ fn a_merchant_who_is_gone_is_asked_for_one_debt_at_a_time_and_never_while_somebo
 fn an_answer_about_another_sale_is_heard_in_no_state() {
     let order = OrderNo::from_random(99);
     let sale = SaleId::from_random(99);
-    let (done, paid) = (Ok(()), Ok(SaleStatus::Paid));
+    let (done, paid) = (Ok(()), Ok(SaleStatus::Paid.into()));
     let outcome = Outcome::Dispensed;
     let answers = [
         Event::Registered {
@@ -1087,7 +1128,7 @@ fn an_answer_about_another_sale_is_heard_in_no_state() {
     ];
     let shown = Bench::shows_code;
     let registering = || Bench::ready().types("1#");
-    let claiming = || shown().polled(paid);
+    let claiming = || shown().stands(paid);
     for mut bench in [
         Bench::ready(),
         registering(),

@@ -16,7 +16,7 @@ use crate::api;
 use crate::files::Unusable;
 use crate::ids::{ClaimId, OrderNo, SaleId};
 use crate::kiosk::config::Config;
-use crate::kiosk::machine::event::{NoReply, Unsettled, UnsettledSale};
+use crate::kiosk::machine::event::{NoReply, Standing, Unsettled, UnsettledSale};
 use crate::kiosk::machine::screen::Outage;
 use crate::kiosk::ports::{Idle, Merchant};
 use crate::money::Fen;
@@ -171,6 +171,20 @@ pub fn unsettled(mut theirs: Vec<api::UnsettledSale>) -> Unsettled {
     theirs.into_iter().map(read).collect()
 }
 
+/// What an order that the merchant holds means to the machine.
+pub fn standing(held: &api::Order) -> Standing {
+    // Of what was paid, one payment at most buys.
+    let is_unsold = matches!(held.status, SaleStatus::Open | SaleStatus::Closed);
+    let is_useless = |paid: &&api::Paid| matches!(&*paid.state, "refund-due" | "refunded");
+    let useless = held.payments.iter().rfind(is_useless);
+    let amount = useless.and_then(|paid| u32::try_from(paid.amount).ok());
+    let amount = amount.and_then(Fen::new);
+    Standing {
+        status: held.status,
+        useless: amount.filter(|_| is_unsold),
+    }
+}
+
 /// What an answer means to the machine.
 fn read<A: DeserializeOwned>(call: &str, answer: &Answer) -> Result<A, NoReply> {
     match answer.status {
@@ -280,14 +294,14 @@ impl Merchant for MerchantClient {
         }
     }
 
-    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<SaleStatus, NoReply> {
+    fn poll(&mut self, order: OrderNo, idle: Idle<'_>) -> Result<Standing, NoReply> {
         let held: api::Order = self.get(
             idle,
             &format!("/v1/orders/{order}?wait={}", LONG_POLL.as_secs()),
             LONG_POLL,
         )?;
         if held.order_no == order {
-            Ok(held.status)
+            Ok(standing(&held))
         } else {
             Err(NoReply::NoAnswer)
         }

@@ -13,7 +13,7 @@ use crate::ids::{ClaimId, OrderNo, SaleId, ScanUrl};
 use crate::kiosk::board::pulse::{Count, PulseDispenser, Shape};
 use crate::kiosk::machine::Settings;
 use crate::kiosk::machine::effect::Record;
-use crate::kiosk::machine::event::{NoReply, NotAdded, Unsettled};
+use crate::kiosk::machine::event::{NoReply, NotAdded, Standing, Unsettled};
 use crate::kiosk::machine::screen::Language;
 use crate::kiosk::ports::{Idle, Motion, Pressed, Progress, Socket};
 use crate::money::Fen;
@@ -194,8 +194,8 @@ impl Merchant for GoodDay {
         Ok(())
     }
 
-    fn poll(&mut self, _: OrderNo, _: Idle<'_>) -> Result<SaleStatus, NoReply> {
-        Ok(SaleStatus::Paid)
+    fn poll(&mut self, _: OrderNo, _: Idle<'_>) -> Result<Standing, NoReply> {
+        Ok(SaleStatus::Paid.into())
     }
 
     fn claim(&mut self, _: SaleId, _: ClaimId, _: Idle<'_>) -> Result<(), NoReply> {

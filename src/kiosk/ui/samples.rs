@@ -54,6 +54,7 @@ pub fn all(total: Fen) -> Vec<Sample> {
         ("pay-no-new-code", 71, Some(Remark::NoNewCode)),
         ("pay-too-many-codes", 64, Some(Remark::TooManyCodes)),
         ("pay-unconnected", 52, Some(Remark::Unconnected)),
+        ("pay-other-amount", 40, Some(Remark::OtherAmount)),
     ] {
         let pay = Screen::Pay {
             total,
@@ -85,6 +86,7 @@ pub fn all(total: Fen) -> Vec<Sample> {
         ("refused", Failure::Refused),
         ("in-doubt", Failure::InDoubt),
         ("too-late", Failure::TooLate),
+        ("other-amount", Failure::OtherAmount),
         ("not-dispensed", Failure::NotDispensed),
         ("unknown", Failure::Unknown),
     ] {

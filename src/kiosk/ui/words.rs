@@ -90,6 +90,7 @@ pub fn remark(remark: Remark) -> Words {
         Remark::NoNewCode => words("换码失败 此码有效", "No new code, |this one works"),
         Remark::TooManyCodes => words("不能再换 此码有效", "No more codes, |this one works"),
         Remark::Unconnected => words("网络不稳 正在重连", "Weak network, |trying again"),
+        Remark::OtherAmount => words("收到的金额不符", "Another amount |was paid"),
     }
 }
 
@@ -123,6 +124,13 @@ pub fn failure(failure: Failure) -> (Words, Words) {
             words(
                 "已付款，未出货。|请凭编号联系退款",
                 "You have paid. |Contact us for a refund.",
+            ),
+        ),
+        Failure::OtherAmount => (
+            words("金额不符", "Wrong amount"),
+            words(
+                "已付款，未出货。|请凭编号联系退款",
+                "Another amount was paid. |Contact us for a refund.",
             ),
         ),
         Failure::NotDispensed => (

@@ -230,7 +230,22 @@ pub fn order<B: Books + ?Sized>(
     order: OrderNo,
 ) -> Result<Option<api::Order>, B::Error> {
     let own = books.sale_of(order)?.filter(|sale| sale.kiosk == kiosk);
-    Ok(own.map(|sale| told(order, sale)))
+    let Some(sale) = own else { return Ok(None) };
+    let mut payments = Vec::new();
+    for number in &sale.orders {
+        payments.extend(books.payments_of(*number)?);
+    }
+    payments.retain(|booked: &Booked| booked.fee_type.is_none());
+    payments.sort_by_key(|booked| booked.booked_at);
+    let paid = |booked: &Booked| api::Paid {
+        amount: booked.total,
+        state: booked.disposition.words().0.to_owned(),
+    };
+    let payments = payments.iter().map(paid).collect();
+    Ok(Some(api::Order {
+        payments,
+        ..told(order, sale)
+    }))
 }
 
 /// This kiosk's sales that have not ended, oldest first: those after this one, as many as a kiosk reads at once. Where none
@@ -284,5 +299,6 @@ fn told(order: OrderNo, sale: Sale) -> api::Order {
         total: sale.total,
         status: sale.status,
         orders: sale.orders,
+        payments: Vec::new(),
     }
 }
