@@ -4,6 +4,7 @@
 #![cfg(feature = "kiosk")]
 
 pub mod look;
+mod mistakes;
 mod renewal;
 
 use std::fs;
