@@ -229,7 +229,7 @@ fn a_device_is_tried_by_itself() {
     let shop = Shop::open();
     let panel = try_bench(&shop, &["panel"], "\n");
     assert_eq!(panel.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&panel.stdout).contains("the arrow points up"));
+    assert!(String::from_utf8_lossy(&panel.stdout).contains("an arrow that points up"));
     assert!(shop.path("panel.png").exists());
 
     let all = try_bench(&shop, &["keypad"], "0123456789.#CBRL");

@@ -4,6 +4,7 @@
 mod support {
     pub mod browser;
     pub mod glass;
+    pub mod modules;
     pub mod network;
     pub mod pi;
     pub mod postgres;

@@ -5,10 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::glass::Make;
+use crate::panel::look::{self, Look};
+use crate::support::modules;
 use crate::support::pi::{Parts, VirtualPi};
 use crate::support::shop::{self, Program, Shop, eventually, order_in, sim};
 use crate::support::tls::{Certificate, TlsFront};
+use selpay_kiosk::kiosk::board::file::BoardFile;
+use selpay_kiosk::kiosk::machine::screen::{Language, Screen};
+use selpay_kiosk::kiosk::ui::frame::Frame;
+use selpay_kiosk::kiosk::ui::{self, Look as Words};
 use serde_json::json;
 
 /// A small panel on a bus that is emulated bit by bit; everything else as the board files have it.
@@ -18,6 +23,7 @@ kind = "mipi"
 model = "st7735s"
 size = [128, 160]
 offset = [2, 1]
+color-order = "bgr"
 spi = "/dev/spidev0.0"
 spi-hz = 15000000
 dc = 2
@@ -46,15 +52,6 @@ debounce-ms = 10
 const NUMBER_PAD: &str = "[keypad]\nkind = \"evdev\"\n";
 const ROWS: [u32; 4] = [5, 6, 13, 19];
 const COLUMNS: [u32; 4] = [12, 16, 20, 21];
-
-/// The display as its maker builds it.
-const DISPLAY: Make = Make {
-    memory: (132, 162),
-    glass: (2, 1, 128, 160),
-    inverts: false,
-    bgr: false,
-    shifted: false,
-};
 
 /// The shop, its Pi, and the wires between them.
 struct World {
@@ -116,7 +113,7 @@ impl World {
 
     /// Switches the Pi on. Its relay's line is watched from the beginning.
     fn boot(&self) -> VirtualPi {
-        let mut pi = self.parts.boot(DISPLAY);
+        let mut pi = self.parts.boot(modules::ST7735_GREEN_TAB);
         // Nothing falls: the sensor's transistor is open, the Pi's own resistor pulls up.
         assert_eq!(pi.runs("echo watch 17 > /dev/hands"), 0);
         pi
@@ -163,16 +160,8 @@ fn presses(pi: &mut VirtualPi, key: char) {
 /// What a phone reads off the panel, once there is a code on it that is not `before`.
 fn code(pi: &VirtualPi, before: Option<&str>) -> String {
     pi.eventually("a code on the panel", |pi| {
-        let display = pi.display.lock().expect("whole");
-        if !display.is_on() {
-            return None;
-        }
-        let (width, height, seen) = display.seen(0);
-        // Twice as large, as a camera sees it from near.
-        let gray = |x: usize, y: usize| seen[(y / 2) * width + x / 2][1];
-        let mut picture = rqrr::PreparedImage::prepare_from_greyscale(2 * width, 2 * height, gray);
-        let grids = picture.detect_grids();
-        let (_, url) = grids.first()?.decode().ok()?;
+        let picture = pi.display.lock().expect("whole").picture(0)?;
+        let url = look::codes(&picture).pop()?;
         (Some(url.as_str()) != before).then_some(url)
     })
 }
@@ -287,6 +276,42 @@ fn orders(pi: &mut VirtualPi, before: Option<&str>) -> String {
     let url = code(pi, before);
     pi.forget();
     url
+}
+
+#[test]
+#[ignore = "needs .ci/virtual-pi, qemu-system-arm and the ARM build"]
+fn a_panel_that_forgets_everything_in_a_pulse_shows_the_next_screen_whole() {
+    let world = World::new();
+    let mut pi = world.boot();
+    pi.runs("mkfifo /tmp/keys");
+    pi.types("/numpad <> /tmp/keys &");
+    sells(&mut pi, "pad");
+    pi.says("the keypad is there");
+    let url = orders(&mut pi, None);
+    world.pays(&url);
+    pi.says("BCM 17 is high");
+    pi.display.lock().expect("whole").forgets_everything();
+    goods_fall(&mut pi);
+    pi.says("screen thank-you");
+    pi.says("screen amount");
+
+    let board = BOARD.replace("KEYPAD", NUMBER_PAD).replace("PULSE", "500");
+    let board = BoardFile::parse(std::path::Path::new("board.toml"), &board).expect("good");
+    let mut frame = Frame::new(128, 160);
+    let next = Screen::Amount {
+        typed: Default::default(),
+        refused: None,
+    };
+    let words = Words {
+        language: Language::En,
+        legend: board.keypad.legend(),
+        ..Words::default()
+    };
+    ui::draw(&mut frame, &next, &words);
+    pi.eventually("the next screen, whole", |pi| {
+        let display = pi.display.lock().expect("whole");
+        (look::look(display.picture(0), &frame) == Look::Right).then_some(())
+    });
 }
 
 #[test]

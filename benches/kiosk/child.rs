@@ -15,7 +15,7 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType as PinError, OutputPin};
 use embedded_hal::spi::{ErrorType as SpiError, Operation, SpiDevice};
 use selpay_kiosk::ids::SaleId;
-use selpay_kiosk::kiosk::board::mipi::{Bus, MipiPanel, Model, Mounting, open};
+use selpay_kiosk::kiosk::board::mipi::{Bus, Lines, MipiPanel, Model, Mounting, open};
 use selpay_kiosk::kiosk::board::{Board, typed_keypad};
 use selpay_kiosk::kiosk::config::Config;
 use selpay_kiosk::kiosk::machine::instant;
@@ -133,19 +133,18 @@ pub fn run(config: &str) {
         size: (240, 320),
         offset: (0, 0),
         rotate: 0,
+        mirror: false,
         invert: true,
         bgr: false,
     };
     let wire = Wire::default();
     let buffer = Box::leak(vec![0; 4096].into_boxed_slice());
-    let glass = open(
-        wire.clone(),
-        Pin,
-        Some(Pin),
-        &mut NoDelay,
-        &mounting,
-        buffer,
-    );
+    let lines = Lines {
+        dc: Pin,
+        reset: Some(Pin),
+        backlight: Some(Pin),
+    };
+    let glass = open(wire.clone(), lines, &mut NoDelay, &mounting, buffer);
     let panel = MipiPanel::new(glass.expect("it wakes up"), (240, 320));
     let board = Board {
         panel: Box::new(ToldPanel {

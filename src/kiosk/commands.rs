@@ -145,7 +145,7 @@ pub fn try_out(trial: &Trial, stop: &dyn Fn() -> bool) -> Result<(), Failure> {
         }
         Device::Panel => {
             let mut panel = devices.panel().with_context(named)?;
-            tryout::panel(&mut *panel, &mut stdout(), stop)?;
+            tryout::panel(&mut *panel, (&file, &board.panel), &mut stdout(), stop)?;
         }
         Device::Keypad => {
             let mut keypad = devices.keypad().with_context(named)?;

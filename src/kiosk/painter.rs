@@ -1,5 +1,6 @@
 //! Between the loop, which tells a screen, and the panel, which shows a picture.
 
+use core::time::Duration;
 use std::io;
 
 use crate::ids::ScanUrl;
@@ -68,5 +69,13 @@ impl Display for Painter {
 
     fn can_show(&mut self, url: &ScanUrl) -> bool {
         ui::is_readable(&mut self.frame, url, &self.look)
+    }
+
+    fn wake(&mut self) -> io::Result<Option<Duration>> {
+        self.panel.wake()
+    }
+
+    fn set_up(&mut self) -> io::Result<()> {
+        self.panel.set_up()
     }
 }

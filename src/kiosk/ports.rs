@@ -40,6 +40,16 @@ pub trait Panel {
     fn go_on(&mut self) -> io::Result<Progress> {
         Ok(Progress::Whole)
     }
+    /// Wakes up a panel that something may have reset; how long after that `set_up` may follow. `None` where nothing can be
+    /// reset. One that is awake shows nothing of it.
+    fn wake(&mut self) -> io::Result<Option<Duration>> {
+        Ok(None)
+    }
+    /// Sets the panel up as when it was opened; `go_on` then sends the whole picture once more. One that has forgotten
+    /// nothing shows nothing of it.
+    fn set_up(&mut self) -> io::Result<()> {
+        Ok(())
+    }
     /// Shows all of it, where nobody presses keys meanwhile.
     fn show_whole(&mut self, name: &str, frame: &Frame) -> io::Result<()> {
         let mut progress = self.show(name, frame)?;
@@ -71,6 +81,14 @@ pub trait Display {
     /// Whether a phone could read the code of this address on it.
     fn can_show(&mut self, _: &ScanUrl) -> bool {
         true
+    }
+    /// See [`Panel::wake`].
+    fn wake(&mut self) -> io::Result<Option<Duration>> {
+        Ok(None)
+    }
+    /// See [`Panel::set_up`].
+    fn set_up(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

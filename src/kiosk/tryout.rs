@@ -1,11 +1,15 @@
 //! `kiosk try`: one device at a time, before anything is sold.
 
+mod looks;
+
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant as SystemInstant};
 
 use crate::ids::{OrderNo, SaleId};
+use crate::kiosk::board::file::PanelKind;
 use crate::kiosk::legend::Cap;
 use crate::kiosk::machine::event::Key;
 use crate::kiosk::machine::instant::Instant;
@@ -19,12 +23,16 @@ use crate::money::Fen;
 use crate::random;
 use crate::sale::Outcome;
 
+pub use looks::{Cure, cures};
+
 /// How long a key or the end of a pulse is waited for, between two looks at `stop`.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Shows the test card until Enter is pressed or `stop` says so, and tells what must be seen.
+/// Shows the test card until Enter is pressed or `stop` says so. Tells what must be seen and, for each look of a panel that
+/// is not described as it is, the line of the board file that cures it.
 pub fn panel(
     panel: &mut dyn Panel,
+    board: (&Path, &PanelKind),
     out: &mut dyn Write,
     stop: &dyn Fn() -> bool,
 ) -> io::Result<()> {
@@ -32,20 +40,19 @@ pub fn panel(
     let mut frame = Frame::new(width, height);
     ui::draw_test_card(&mut frame);
     panel.show_whole("test-card", &frame)?;
-    writeln!(out, "The panel shows the test card, {width} × {height}:")?;
-    for (seen, field) in [
-        (
-            "a thin red line all around, on every edge of the glass",
-            "size, offset",
-        ),
-        ("the arrow points up, and the text can be read", "rotate"),
-        (
-            "the bars are red, green, blue, from the left",
-            "color-order",
-        ),
-        ("the ground is white, the text black", "invert"),
-    ] {
-        writeln!(out, "- {seen} (if not: {field} in the board file)")?;
+    writeln!(
+        out,
+        "The panel shows the test card, {width} × {height}, on white:\n\
+         - an arrow that points up, and the letters FR, as they are printed here\n\
+         - three bars: the one called RED is red, GREEN is green, BLUE is blue\n\
+         - a red line, one pixel wide, on every edge of the glass"
+    )?;
+    if let (file, PanelKind::Mipi(wiring)) = board {
+        let file = file.display();
+        writeln!(out, "Where it looks otherwise, change [panel] in {file}:")?;
+        for Cure { look, line } in cures(wiring) {
+            writeln!(out, "  {look:<50} {line}")?;
+        }
     }
     writeln!(out, "Enter ends it.")?;
     wait_for_enter(stop)

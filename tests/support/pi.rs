@@ -16,7 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use super::glass::{Display, Make};
+use super::glass::Display;
+use super::modules::Module;
 
 /// Emulated, everything takes its time.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -90,7 +91,7 @@ impl Parts {
     }
 
     /// Switches it on, with such a display on its bus. Its disk is as it was left.
-    pub fn boot(&self, make: Make) -> VirtualPi {
+    pub fn boot(&self, module: Module) -> VirtualPi {
         let initrd = self.dir.join("initrd");
         let pack = format!("find . | cpio --quiet -o -H newc > '{}'", initrd.display());
         run(Command::new("sh")
@@ -132,7 +133,7 @@ impl Parts {
         let keys = qemu.stdin.take().expect("piped");
         console.listen(qemu.stdout.take().expect("piped"));
         let bus = Bus::default();
-        let display = Arc::new(Mutex::new(Display::new(make)));
+        let display = Arc::new(Mutex::new(Display::new(module)));
         let chip = gpio_chip(connect(&qmp));
         bus.watch(connect(&qtest), &chip, Arc::clone(&display));
         let mut pi = VirtualPi {

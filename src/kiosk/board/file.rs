@@ -392,6 +392,11 @@ mod tests {
                 "st7788",
                 "panel.model: must be one of \"st7789\", ",
             ),
+            (
+                "rotate = 90",
+                "spi-mode = 1",
+                "panel.spi-mode: 1 is not 0, or 3 for a module without a CS pin",
+            ),
             ("invert", "invret", "unknown field `invret`"),
         ] {
             let error = parse(&MIPI.replace(from, to)).expect_err(to);
@@ -412,6 +417,42 @@ mod tests {
         );
         let other_bus = parse(&second.replace("reset = 27", "reset = 9"));
         assert!(other_bus.is_ok(), "the first bus is off");
+    }
+
+    #[test]
+    fn the_panel_may_use_the_line_that_would_be_read() {
+        let on_miso = MIPI.replace("dc = 25", "dc = 9");
+        let PanelKind::Mipi(wiring) = parse(&on_miso).expect("as Pimoroni wires it").panel else {
+            panic!("a display")
+        };
+        assert_eq!(wiring.dc, 9);
+        let light = |file: &str| parse(&format!("{file}[light]\npin = 9\n")).expect_err("taken");
+        let error = light(&on_miso);
+        assert!(
+            error.ends_with("light.pin: BCM 9 is already panel.dc"),
+            "{error}"
+        );
+        let error = light(MIPI);
+        assert!(
+            error.ends_with("light.pin: BCM 9 is already the SPI bus"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_module_is_mirrored_and_has_no_chip_select_where_the_file_says_so() {
+        let mipi = |change: &str| match parse(&MIPI.replace("rotate = 90", change)) {
+            Ok(BoardFile {
+                panel: PanelKind::Mipi(wiring),
+                ..
+            }) => (wiring.mounting.mirror, wiring.spi_mode),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(mipi(""), (false, embedded_hal::spi::MODE_0));
+        assert_eq!(
+            mipi("mirror = true\nspi-mode = 3"),
+            (true, embedded_hal::spi::MODE_3)
+        );
     }
 
     #[test]

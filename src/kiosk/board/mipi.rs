@@ -3,28 +3,37 @@
 //! The panel keeps the last frame and sends only the rectangles that changed: a key press moves a few hundred bytes,
 //! not the whole picture. A large change is sent in parts, between which keys are heard. No transfer is larger than the
 //! buffer it is opened with.
+//!
+//! A controller that an interference has reset is blank and forgets everything. So now and then it is woken up, set up
+//! again and sent the whole picture; a healthy one shows nothing of it.
 
 mod changes;
 mod glass;
+mod link;
+mod models;
 mod shift;
 mod wiring;
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
-use linux_embedded_hal::CdevPin;
 
 use crate::kiosk::ports::{Panel, Progress};
 use crate::kiosk::ui::frame::Frame;
 
 pub use changes::{OVERHEAD, changes};
-pub use glass::{Bus, Glass, Model, Mounting, open};
+pub use glass::{Bus, Glass, Lines, Mounting, open};
+pub use models::Model;
 pub use wiring::Wiring;
 
 /// What goes over the bus between two moments at which keys are heard, in bytes: 2 ms at 40 MHz, 4 ms at 16 MHz.
 const PART: u32 = 8192;
+
+/// From waking a controller up until its supplies are stable and it takes registers (data sheets: 5 to 120 ms).
+const WAKING: Duration = Duration::from_millis(120);
 
 /// A panel behind a bus, and what it shows.
 pub struct MipiPanel {
@@ -37,12 +46,12 @@ pub struct MipiPanel {
     coming: Frame,
     /// Where it has not arrived yet.
     left: VecDeque<Rectangle>,
-    // Held so that nobody switches it off.
-    _backlight: Option<CdevPin>,
+    /// Whether the display may be off: it is switched on when the whole picture is there.
+    is_dark: bool,
 }
 
 impl MipiPanel {
-    /// A panel whose glass shows nothing that we know of.
+    /// A panel whose glass is dark.
     pub fn new(glass: Box<dyn Glass>, (width, height): (u32, u32)) -> MipiPanel {
         MipiPanel {
             glass,
@@ -50,15 +59,7 @@ impl MipiPanel {
             is_known: false,
             coming: Frame::new(width, height),
             left: VecDeque::new(),
-            _backlight: None,
-        }
-    }
-
-    /// The same with a backlight that stays on as long as the panel is there.
-    pub fn lit_by(self, backlight: Option<CdevPin>) -> MipiPanel {
-        MipiPanel {
-            _backlight: backlight,
-            ..self
+            is_dark: true,
         }
     }
 
@@ -109,8 +110,24 @@ impl Panel for MipiPanel {
                 self.left.clear();
             })?;
         }
+        if core::mem::take(&mut self.is_dark) {
+            self.glass.light().inspect_err(|_| {
+                (self.is_known, self.is_dark) = (false, true);
+            })?;
+        }
         self.is_known = true;
         Ok(Progress::Whole)
+    }
+
+    fn wake(&mut self) -> io::Result<Option<Duration>> {
+        self.glass.wake()?;
+        Ok(Some(WAKING))
+    }
+
+    fn set_up(&mut self) -> io::Result<()> {
+        (self.is_known, self.is_dark) = (false, true);
+        self.left = VecDeque::from([self.coming.bounding_box()]);
+        self.glass.set_up()
     }
 }
 

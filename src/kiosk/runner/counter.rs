@@ -15,6 +15,11 @@ use crate::kiosk::ports::{
 };
 use crate::kiosk::ready::{self, Ready};
 
+/// The panel is set up again after so long without a key or another screen, whatever has happened to it meanwhile.
+const RENEWED_WHEN_IDLE: Duration = Duration::from_secs(600);
+/// And so long after a pulse: a controller that its spike has reset does not wake up sooner (data sheets: 120 ms).
+const RENEWED_AFTER_PULSE: Duration = Duration::from_millis(150);
+
 /// Keys, panel, dispenser, and the machine that they turn.
 pub(super) struct Counter {
     pub(super) machine: Machine,
@@ -42,6 +47,29 @@ pub(super) struct Counter {
     pressed: Option<(Key, Instant)>,
     shown: Option<Shown>,
     display_failed: bool,
+    renewal: Renewal,
+}
+
+/// When the panel is set up again, and how far that is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Renewal {
+    /// Nothing has happened: a while after the last key or screen.
+    Idle(Instant),
+    /// A pulse may have reset it.
+    Due(Instant),
+    /// It was woken up, and takes its registers then.
+    Waking(Instant),
+}
+
+impl Renewal {
+    fn idle(now: Instant) -> Renewal {
+        Renewal::Idle(now + RENEWED_WHEN_IDLE)
+    }
+
+    fn at(self) -> Instant {
+        let (Renewal::Idle(at) | Renewal::Due(at) | Renewal::Waking(at)) = self;
+        at
+    }
 }
 
 /// What the panel shows.
@@ -102,6 +130,7 @@ impl Counter {
             merchant: ports.merchant,
             platform: ports.platform,
         };
+        let renewal = Renewal::idle(ports.clock.now());
         let counter = Counter {
             machine,
             clock: ports.clock,
@@ -124,6 +153,7 @@ impl Counter {
             pressed: None,
             shown: None,
             display_failed: false,
+            renewal,
         };
         (counter, calls)
     }
@@ -158,6 +188,7 @@ impl Counter {
         if let Some(sale) = self.pulsing {
             if let Some(outcome) = self.dispenser.poll(now) {
                 self.pulsing = None;
+                self.renewal = Renewal::Due(now + RENEWED_AFTER_PULSE);
                 self.replied(&Event::Vended { sale, outcome });
             }
         }
@@ -179,9 +210,47 @@ impl Counter {
     /// Draws the screen, if it is another one than the panel shows. Between the parts of a large picture keys are heard,
     /// and what they change is drawn at once.
     pub(super) fn refresh(&mut self) {
+        self.renew();
         while self.draw() == Progress::Partly {
             self.listen(None, Duration::ZERO);
             self.attend();
+        }
+    }
+
+    /// Sets the panel up again when it is time, and has the whole picture sent. Not in a pulse: sending takes its time.
+    fn renew(&mut self) {
+        let now = self.clock.now();
+        if self.renews_at().is_none_or(|at| now < at) {
+            return;
+        }
+        let renewed = match (self.renewal, &mut self.shown) {
+            (Renewal::Waking(_), Some(shown)) => {
+                // All of it is to be sent once more.
+                shown.progress = Progress::Partly;
+                self.display.set_up().map(|()| None)
+            }
+            _ => self.display.wake(),
+        };
+        self.renewal = match renewed {
+            Ok(Some(wait)) => Renewal::Waking(now + wait),
+            Ok(None) => Renewal::idle(now),
+            Err(error) => {
+                tracing::error!("the panel cannot be set up again: {error}");
+                Renewal::idle(now)
+            }
+        };
+    }
+
+    /// When the panel is to be set up again, if that can be done.
+    fn renews_at(&self) -> Option<Instant> {
+        let can = self.shown.is_some() && self.pulsing.is_none();
+        can.then(|| self.renewal.at())
+    }
+
+    /// A key, or another screen: what need not be renewed is not renewed under the customer's eyes.
+    fn put_off(&mut self, now: Instant) {
+        if let Renewal::Idle(_) = self.renewal {
+            self.renewal = Renewal::idle(now);
         }
     }
 
@@ -232,6 +301,7 @@ impl Counter {
         let is_told = is_new && progress == Progress::Whole;
         if is_told {
             self.display_failed = false;
+            self.put_off(now);
             (self.witness)(now, Happening::Screen(&screen));
             self.signals.screen(now, &screen);
             self.signals_at = Some(now);
@@ -264,6 +334,7 @@ impl Counter {
             self.dispenser.wake_at(),
             self.signals_at,
             self.moves_at(),
+            self.renews_at(),
         ];
         let wake_at = wake_at.iter().flatten().min();
         let longest = match self.shown.as_ref().map(|shown| &shown.screen) {
@@ -288,6 +359,7 @@ impl Counter {
                 self.pressed = Some((key, now + self.pace.echo));
                 self.signals.key(now);
                 self.signals_at = Some(now);
+                self.put_off(now);
                 self.step(&Event::Key(key));
             }
             Ok(Pressed::Nothing) => {}

@@ -501,3 +501,118 @@ fn the_merchant_is_told_once_a_minute_and_whenever_something_breaks_or_is_mended
     // At the start and after a minute; broken at 100 s, mended at 160 s, and two more minutes.
     assert_eq!(TOLD.take(), [None, None, down, None, None, None]);
 }
+
+/// A panel that can be reset; what is done to it, and when.
+struct ResetPanel {
+    time: Time,
+    story: Rc<RefCell<Timed<&'static str>>>,
+    is_set_up: bool,
+}
+
+impl ResetPanel {
+    fn notes(&self, what: &'static str) {
+        self.story.borrow_mut().push((self.time.0.get(), what));
+    }
+}
+
+impl Display for ResetPanel {
+    fn show(&mut self, screen: &Screen, _: Language, _: Motion) -> io::Result<Progress> {
+        self.notes(screen.name());
+        Ok(Progress::Whole)
+    }
+
+    fn go_on(&mut self) -> io::Result<Progress> {
+        if core::mem::take(&mut self.is_set_up) {
+            self.notes("whole picture");
+        }
+        Ok(Progress::Whole)
+    }
+
+    fn wake(&mut self) -> io::Result<Option<Duration>> {
+        self.notes("woken");
+        Ok(Some(Duration::from_millis(120)))
+    }
+
+    fn set_up(&mut self) -> io::Result<()> {
+        self.is_set_up = true;
+        self.notes("set up");
+        Ok(())
+    }
+}
+
+/// A day on which these keys come: what is done to the panel.
+fn day_of_resets(keypad: impl FnOnce(&Time) -> Box<dyn Keypad>) -> Timed<&'static str> {
+    let time = Time::default();
+    let story = Rc::default();
+    let panel = Box::new(ResetPanel {
+        time: time.clone(),
+        story: Rc::clone(&story),
+        is_set_up: false,
+    });
+    let relay = Relay(time.clone(), Rc::default());
+    let dispenser = dispenser(relay.clone(), Duration::from_millis(500));
+    let keypad = keypad(&time);
+    let (machine, first) = Machine::resume(SETTINGS, time.now(), []).expect("an empty journal");
+    let ports = good_day(&time, panel, keypad, dispenser);
+    Runner::new(machine, first, ports).run();
+    let changes = relay.1.take();
+    let mut story = story.take();
+    if changes.iter().any(|(_, on)| *on) {
+        let (began, length) = pulse(&changes);
+        story.push((began + length, "pulse ended"));
+    }
+    story.sort_by_key(|(at, _)| *at);
+    story
+}
+
+/// When that was done.
+fn times(story: &Timed<&'static str>, what: &str) -> Vec<u64> {
+    let is_that = |(at, done): &(u64, &str)| (*done == what).then_some(*at);
+    story.iter().filter_map(is_that).collect()
+}
+
+#[test]
+fn the_panel_is_set_up_again_soon_after_a_pulse_and_gets_the_whole_picture() {
+    let story = day_of_resets(|time| {
+        Box::new(Customer {
+            time: time.clone(),
+            keys: vec!['#', '1'],
+            leaves_at: 60_000,
+        })
+    });
+    let [ended] = times(&story, "pulse ended")[..] else {
+        panic!("{story:?}")
+    };
+    let [woken] = times(&story, "woken")[..] else {
+        panic!("once: {story:?}")
+    };
+    // What has just been reset does not wake up for 120 ms, and takes no register for another 120.
+    assert!((120..=200).contains(&(woken - ended)), "{story:?}");
+    let set_up = times(&story, "set up");
+    assert!((120..=140).contains(&(set_up[0] - woken)), "{story:?}");
+    assert_eq!(times(&story, "whole picture"), set_up, "{story:?}");
+}
+
+#[test]
+fn an_idle_panel_is_set_up_again_every_ten_minutes_and_not_while_somebody_types() {
+    let story = day_of_resets(|time| {
+        Box::new(Clockwork {
+            time: time.clone(),
+            // Somebody comes after nine minutes, types and cancels; nobody comes for half an hour.
+            keys: vec![
+                (540_000, Key::Digit('1')),
+                (541_000, Key::Cancel),
+                (2_400_000, Key::Digit('1')),
+            ],
+        })
+    });
+    let set_up = times(&story, "set up");
+    let [first, second, third] = set_up[..] else {
+        panic!("three times: {set_up:?}")
+    };
+    for (at, since) in [(first, 541_000), (second, first), (third, second)] {
+        let idle = at - since;
+        assert!((600_000..602_000).contains(&idle), "{idle} ms: {story:?}");
+    }
+    assert_eq!(times(&story, "whole picture"), set_up, "{story:?}");
+}

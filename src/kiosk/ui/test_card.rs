@@ -1,51 +1,86 @@
 //! The test card: what an installer looks at to see whether a panel is described as it is.
 
+use embedded_graphics::geometry::AnchorPoint;
 use embedded_graphics::pixelcolor::Rgb565;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
+use crate::kiosk::ui::Look;
 use crate::kiosk::ui::frame::Frame;
 use crate::kiosk::ui::page::Page;
 use crate::kiosk::ui::text::{Align, Block};
-use crate::kiosk::ui::{Look, shapes};
 
-/// Red, green and blue as bright as they are, and a line on the outermost pixels.
+/// An arrow and letters that have no mirror image, red, green and blue under their names, and a line on the outermost
+/// pixels.
 pub fn draw(frame: &mut Frame) {
-    let look = Look::default();
-    let mut page = Page::new(frame, &look);
-    let (width, height) = (page.frame.width(), page.frame.height());
+    draw_on(&mut Page::new(frame, &Look::default()));
+}
+
+fn draw_on(page: &mut Page<'_>) {
     page.fill(Rgb565::RED);
-    let inside = page.frame.bounding_box().offset(-1);
-    let Ok(()) = page.frame.fill_solid(&inside, Rgb565::WHITE);
-    arrow(&mut page, height / 10, width.min(height) / 4);
-    let title = format!("{width} × {height}");
-    let title = Block::line(&title, page.bold(24, Rgb565::BLACK));
-    page.put(&title, 0, (height * 2 / 5) as i32, width, Align::Center);
-    let bars = [
-        ("R", Rgb565::RED),
-        ("G", Rgb565::GREEN),
-        ("B", Rgb565::BLUE),
+    let within_line = page.frame.bounding_box().offset(-1);
+    let Ok(()) = page.frame.fill_solid(&within_line, Rgb565::WHITE);
+    let area = page.inside();
+    let half = match page.is_upright() {
+        true => area.size.component_div(Size::new(1, 2)),
+        false => area.size.component_div(Size::new(2, 1)),
+    };
+    let signs = area.resized(half, AnchorPoint::TopLeft);
+    draw_signs(page, signs);
+    draw_bars(page, area.resized(half, AnchorPoint::BottomRight));
+}
+
+/// The arrow, the letters, and the size below both.
+fn draw_signs(page: &mut Page<'_>, area: Rectangle) {
+    let (width, height) = (area.size.width, area.size.height);
+    let Point { x: left, y: top } = area.top_left;
+    let (panel_width, panel_height) = (page.frame.width(), page.frame.height());
+    let size = format!("{panel_width} × {panel_height}");
+    let size = Block::line(&size, page.text(18, Rgb565::BLACK));
+    let room = height - size.height() - page.px(8);
+    page.put(&size, left, top + room as i32, width, Align::Center);
+    // Beside each other, or one below the other.
+    let (cell, next) = match page.is_upright() {
+        true => (Size::new(width / 2, room), Size::new(width / 2, 0)),
+        false => (Size::new(width, room / 2), Size::new(0, room / 2)),
+    };
+    let letters = Block::fitted("FR", page.bold(60, Rgb565::BLACK), cell.width, 1);
+    let side = letters.height().min(cell.height) * 4 / 5;
+    let middle = (cell.height.saturating_sub(side) / 2) as i32;
+    let tip = area.top_left + Point::new(cell.width as i32 / 2, middle);
+    arrow(page, tip, side);
+    let below = (cell.height.saturating_sub(letters.height()) / 2) as i32;
+    let corner = area.top_left + next + Point::new(0, below);
+    page.put(&letters, corner.x, corner.y, cell.width, Align::Center);
+}
+
+/// Three bars, one below the other.
+fn draw_bars(page: &mut Page<'_>, area: Rectangle) {
+    let height = area.size.height / 3;
+    let names = [
+        ("红 RED", Rgb565::RED, Rgb565::WHITE),
+        ("绿 GREEN", Rgb565::GREEN, Rgb565::BLACK),
+        ("蓝 BLUE", Rgb565::BLUE, Rgb565::WHITE),
     ];
-    let bar = Size::new(width * 4 / 15, height * 3 / 10);
-    for (place, (letter, color)) in bars.into_iter().enumerate() {
-        let left = (width / 10 + place as u32 * bar.width) as i32;
-        let corner = Point::new(left, (height * 3 / 5) as i32);
-        let Ok(()) = page.frame.fill_solid(&Rectangle::new(corner, bar), color);
-        let letter = Block::line(letter, page.bold(24, Rgb565::WHITE));
-        let top = corner.y + (bar.height as i32 - letter.height() as i32) / 2;
-        page.put(&letter, left, top, bar.width, Align::Center);
+    for (place, (name, color, ink)) in (0..).zip(names) {
+        let corner = area.top_left + Point::new(0, place * height as i32);
+        let bar = Rectangle::new(corner, Size::new(area.size.width, height));
+        let Ok(()) = page.frame.fill_solid(&bar, color);
+        let name = Block::line(name, page.bold(24, ink));
+        let top = corner.y + height.saturating_sub(name.height()) as i32 / 2;
+        page.put(&name, corner.x, top, bar.size.width, Align::Center);
     }
 }
 
-/// An arrow that points up, in the middle.
-fn arrow(page: &mut Page<'_>, top: u32, side: u32) {
-    let middle = page.frame.width() / 2;
+/// An arrow that points up, its tip there.
+fn arrow(page: &mut Page<'_>, tip: Point, side: u32) {
+    let side = side as i32;
     for row in 0..side {
         // A head as wide as high, then a shaft.
         let half = if row < side / 2 { row } else { side / 6 };
-        let corner = Point::new((middle - half) as i32, (top + row) as i32);
-        let line = Rectangle::new(corner, Size::new(2 * half + 1, 1));
-        shapes::rounded(page.frame, line, 0, Rgb565::BLACK);
+        let corner = tip + Point::new(-half, row);
+        let line = Rectangle::new(corner, Size::new(2 * half as u32 + 1, 1));
+        let Ok(()) = page.frame.fill_solid(&line, Rgb565::BLACK);
     }
 }
 
@@ -53,9 +88,30 @@ fn arrow(page: &mut Page<'_>, top: u32, side: u32) {
 mod tests {
     use super::*;
 
+    const SIZES: [(u32, u32); 7] = [
+        (128, 160),
+        (160, 128),
+        (240, 240),
+        (240, 320),
+        (320, 240),
+        (320, 480),
+        (480, 320),
+    ];
+
+    #[test]
+    fn nothing_on_it_is_cut_off_or_without_a_letter() {
+        let look = Look::default();
+        for (width, height) in SIZES {
+            let mut frame = Frame::new(width, height);
+            let mut page = Page::new(&mut frame, &look);
+            draw_on(&mut page);
+            assert_eq!(page.flaws, [""; 0], "{width} × {height}");
+        }
+    }
+
     #[test]
     fn its_red_line_is_on_the_outermost_pixels_of_every_panel() {
-        for (width, height) in [(128, 160), (240, 240), (320, 240), (320, 480)] {
+        for (width, height) in SIZES {
             let mut frame = Frame::new(width, height);
             draw(&mut frame);
             for (place, pixel) in frame.pixels().iter().enumerate() {

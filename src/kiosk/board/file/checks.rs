@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use embedded_hal::spi::{MODE_0, MODE_3};
+
 use super::pins::Pins;
 use super::raw::{Active, ColorOrder, RawMatrix, RawMipi, RawPulse, RawSignal};
 use crate::kiosk::board::matrix::{KeyCap, MatrixWiring};
@@ -12,9 +14,11 @@ use crate::kiosk::board::signals::SignalLine;
 use crate::kiosk::machine::event::Key;
 use crate::money::Fen;
 
-/// The lines of the two buses on the header: chip selects, MISO, MOSI, SCLK.
+/// The lines of the two buses on the header: chip selects, MISO, MOSI, SCLK. Nothing is read from a panel: MISO is free.
 const SPI0: RangeInclusive<u32> = 7..=11;
+const SPI0_MISO: u32 = 9;
 const SPI1: RangeInclusive<u32> = 16..=21;
+const SPI1_MISO: u32 = 19;
 
 /// The field and the fix, where a section cannot be.
 pub type Wrong = (&'static str, String);
@@ -56,11 +60,21 @@ pub fn check_mipi(
             ),
         ));
     }
-    match raw.spi.to_string_lossy() {
-        spi if spi.starts_with("/dev/spidev0") => pins.reserve("the SPI bus", SPI0),
-        spi if spi.starts_with("/dev/spidev1") => pins.reserve("the second SPI bus", SPI1),
-        _ => {}
-    }
+    let spi_mode = match raw.spi_mode {
+        0 => MODE_0,
+        3 => MODE_3,
+        other => {
+            let fix = format!("{other} is not 0, or 3 for a module without a CS pin");
+            return Err(("panel.spi-mode", fix));
+        }
+    };
+    let (bus, lines, miso) = match raw.spi.to_string_lossy() {
+        spi if spi.starts_with("/dev/spidev0") => ("the SPI bus", SPI0, SPI0_MISO),
+        spi if spi.starts_with("/dev/spidev1") => ("the second SPI bus", SPI1, SPI1_MISO),
+        // Whatever bus that is, it is not on the header.
+        _ => ("", RangeInclusive::new(1, 0), 0),
+    };
+    pins.reserve(bus, lines.clone().filter(|pin| *pin != miso));
     let gpio_chip = raw.gpio_chip.or_else(|| board_chip.cloned());
     for (field, pin) in [
         ("panel.dc", Some(raw.dc)),
@@ -69,6 +83,8 @@ pub fn check_mipi(
     ] {
         pin.map_or(Ok(()), |pin| pins.take(field, gpio_chip.as_deref(), pin))?;
     }
+    // Free for the panel only: a keypad or a relay there would feel the bus.
+    pins.reserve(bus, lines.contains(&miso).then_some(miso));
     if raw.bus == Bus::Shift16 && model != Model::Ili9486 {
         return Err((
             "panel.bus",
@@ -81,6 +97,7 @@ pub fn check_mipi(
         size,
         offset: (raw.offset[0], raw.offset[1]),
         rotate: raw.rotate,
+        mirror: raw.mirror,
         invert: raw.invert,
         bgr: raw.color_order == ColorOrder::Bgr,
     };
@@ -88,6 +105,7 @@ pub fn check_mipi(
         mounting,
         spi: raw.spi,
         spi_hz: raw.spi_hz,
+        spi_mode,
         dc: raw.dc,
         reset: raw.reset,
         backlight: raw.backlight,

@@ -50,11 +50,15 @@ pub struct RawMipi {
     #[serde(default)]
     pub rotate: u16,
     #[serde(default)]
+    pub mirror: bool,
+    #[serde(default)]
     pub invert: bool,
     #[serde(default)]
     pub color_order: ColorOrder,
     pub spi: PathBuf,
     pub spi_hz: u32,
+    #[serde(default)]
+    pub spi_mode: u8,
     pub dc: u32,
     pub reset: Option<u32>,
     pub backlight: Option<u32>,

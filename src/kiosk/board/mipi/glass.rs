@@ -1,21 +1,23 @@
-//! The display controllers, behind one small door: fill a rectangle.
+//! A display behind one small door, whatever its controller: paint a rectangle, set it up again, light it.
 
 use std::io;
 
-use embedded_graphics::pixelcolor::Rgb565;
+use embedded_graphics::pixelcolor::{Rgb565, Rgb666};
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
-use mipidsi::interface::{InterfacePixelFormat, SpiInterface};
-use mipidsi::models::{ILI9341Rgb565, ILI9486Rgb565, ILI9486Rgb666, ST7735s, ST7789, ST7796};
-use mipidsi::options::{ColorInversion, ColorOrder, Orientation, Rotation};
+use mipidsi::interface::{Interface, InterfacePixelFormat, SpiInterface};
+use mipidsi::models::{ILI9341Rgb565, Model as Controller, ST7735s, ST7789, ST7796};
+use mipidsi::options::{ColorInversion, ColorOrder};
 use mipidsi::{Builder, Display};
 
+use super::link::Link;
+use super::models::{Ili9486, Model, St7735sSmallMemory};
 use super::shift::ShiftInterface;
 
-/// A display that can be painted, whatever its controller.
+/// A display that can be painted.
 pub trait Glass {
     /// Paints a rectangle, row by row. It lies within the picture.
     fn fill(
@@ -23,22 +25,12 @@ pub trait Glass {
         area: &Rectangle,
         colors: &mut dyn Iterator<Item = Rgb565>,
     ) -> io::Result<()>;
-}
-
-/// A display controller.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Model {
-    /// Sitronix ST7789: 240 × 320 and 240 × 240.
-    St7789,
-    /// Ilitek ILI9341: 240 × 320.
-    Ili9341,
-    /// Ilitek ILI9486: 320 × 480.
-    Ili9486,
-    /// Sitronix ST7796: 320 × 480.
-    St7796,
-    /// Sitronix ST7735S: 128 × 160.
-    St7735s,
+    /// Ends the sleep of a controller that was reset. One that is awake shows nothing of it.
+    fn wake(&mut self) -> io::Result<()>;
+    /// Sends every register again, 120 ms after `wake` at the earliest. A controller that has kept them shows nothing of it.
+    fn set_up(&mut self) -> io::Result<()>;
+    /// Switches the display on, then the backlight.
+    fn light(&mut self) -> io::Result<()>;
 }
 
 /// How a controller is connected.
@@ -65,33 +57,76 @@ pub struct Mounting {
     pub offset: (u16, u16),
     /// By how many degrees the picture is turned clockwise on the glass: 0, 90, 180, 270.
     pub rotate: u16,
+    /// Whether the glass is mounted the other way round than on most modules with this controller.
+    pub mirror: bool,
     /// Whether the glass shows every colour as its opposite.
     pub invert: bool,
     /// Whether the glass has blue where the controller thinks red is.
     pub bgr: bool,
 }
 
-impl<DI, M, RST> Glass for Display<DI, M, RST>
+/// The lines beside the bus.
+pub struct Lines<DC, RST, BL> {
+    /// Data or command.
+    pub dc: DC,
+    /// Reset, where there is one.
+    pub reset: Option<RST>,
+    /// The backlight, where it can be switched. Off until there is a picture.
+    pub backlight: Option<BL>,
+}
+
+/// A controller that mipidsi paints on.
+struct Painted<DI, M, RST, BL>
 where
-    DI: mipidsi::interface::Interface<Error: core::fmt::Debug>,
-    M: mipidsi::models::Model<ColorFormat: From<Rgb565> + InterfacePixelFormat<DI::Word>>,
+    DI: Interface,
+    M: Controller<ColorFormat: InterfacePixelFormat<DI::Word>>,
     RST: OutputPin,
+{
+    display: Display<Link<DI>, M, RST>,
+    link: Link<DI>,
+    backlight: Option<BL>,
+}
+
+impl<DI, M, RST, BL> Glass for Painted<DI, M, RST, BL>
+where
+    DI: Interface,
+    M: Controller<ColorFormat: From<Rgb565> + InterfacePixelFormat<DI::Word>>,
+    RST: OutputPin,
+    BL: OutputPin,
 {
     fn fill(
         &mut self,
         area: &Rectangle,
         colors: &mut dyn Iterator<Item = Rgb565>,
     ) -> io::Result<()> {
-        self.fill_contiguous(area, colors.map(M::ColorFormat::from))
-            .map_err(|error| io::Error::other(format!("{error:?}")))
+        let colors = colors.map(M::ColorFormat::from);
+        self.display.fill_contiguous(area, colors).map_err(failed)
+    }
+
+    fn wake(&mut self) -> io::Result<()> {
+        self.link.wake().map_err(failed)
+    }
+
+    fn set_up(&mut self) -> io::Result<()> {
+        self.link.set_up().map_err(failed)
+    }
+
+    fn light(&mut self) -> io::Result<()> {
+        self.link.switch_on().map_err(failed)?;
+        self.backlight
+            .as_mut()
+            .map_or(Ok(()), |line| line.set_high().map_err(failed))
     }
 }
 
-/// Wakes a display up. Pixels are gathered in `buffer`; no transfer is larger than that.
-pub fn open<SPI, DC, RST>(
+fn failed(error: impl core::fmt::Debug) -> io::Error {
+    io::Error::other(format!("{error:?}"))
+}
+
+/// Wakes a display up and sets it up; it stays dark. Pixels are gathered in `buffer`; no transfer is larger than that.
+pub fn open<SPI, DC, RST, BL>(
     spi: SPI,
-    dc: DC,
-    reset: Option<RST>,
+    lines: Lines<DC, RST, BL>,
     delay: &mut impl DelayNs,
     mounting: &Mounting,
     buffer: &'static mut [u8],
@@ -100,56 +135,94 @@ where
     SPI: SpiDevice<Error: core::fmt::Debug> + 'static,
     DC: OutputPin<Error: core::fmt::Debug> + 'static,
     RST: OutputPin + 'static,
+    BL: OutputPin + 'static,
 {
+    let (dc, reset, backlight) = (lines.dc, lines.reset, lines.backlight);
     /// The same steps for each controller: only its type differs.
-    macro_rules! awake {
-        ($model:expr, $interface:ident) => {{
-            let interface = $interface::new(spi, dc, buffer);
-            let builder = Builder::new($model, interface)
-                .display_size(mounting.size.0, mounting.size.1)
-                .display_offset(mounting.offset.0, mounting.offset.1)
-                .orientation(Orientation::new().rotate(rotation(mounting.rotate)?))
-                .invert_colors(if mounting.invert {
-                    ColorInversion::Inverted
-                } else {
-                    ColorInversion::Normal
-                })
-                .color_order(if mounting.bgr {
-                    ColorOrder::Bgr
-                } else {
-                    ColorOrder::Rgb
-                });
-            let failed =
-                |error: String| io::Error::other(format!("the display does not wake up: {error}"));
-            match reset {
-                Some(reset) => {
-                    let display = builder
-                        .reset_pin(reset)
-                        .init(delay)
-                        .map_err(|error| failed(format!("{error:?}")))?;
-                    Ok(Box::new(display) as Box<dyn Glass>)
-                }
-                None => {
-                    let display = builder
-                        .init(delay)
-                        .map_err(|error| failed(format!("{error:?}")))?;
-                    Ok(Box::new(display) as Box<dyn Glass>)
-                }
-            }
+    macro_rules! painted {
+        ($controller:expr, $interface:ident) => {{
+            let link = Link::new($interface::new(spi, dc, buffer));
+            painted($controller, link, reset, backlight, delay, mounting)
         }};
     }
     match (mounting.model, mounting.bus) {
-        (Model::St7789, _) => awake!(ST7789, SpiInterface),
-        (Model::Ili9341, _) => awake!(ILI9341Rgb565, SpiInterface),
+        (Model::St7789, _) => painted!(ST7789, SpiInterface),
+        (Model::Ili9341, _) => painted!(ILI9341Rgb565, SpiInterface),
         // Over its own serial lines this controller takes three bytes a pixel, no fewer.
-        (Model::Ili9486, Bus::Serial) => awake!(ILI9486Rgb666, SpiInterface),
-        (Model::Ili9486, Bus::Shift16) => awake!(ILI9486Rgb565, ShiftInterface),
-        (Model::St7796, _) => awake!(ST7796, SpiInterface),
-        (Model::St7735s, _) => awake!(ST7735s, SpiInterface),
+        (Model::Ili9486, Bus::Serial) => painted!(Ili9486::<Rgb666>::new(), SpiInterface),
+        (Model::Ili9486, Bus::Shift16) => painted!(Ili9486::<Rgb565>::new(), ShiftInterface),
+        (Model::St7796, _) => painted!(ST7796, SpiInterface),
+        (Model::St7735s, _) if mounting.offset == (0, 0) => {
+            painted!(St7735sSmallMemory, SpiInterface)
+        }
+        (Model::St7735s, _) => painted!(ST7735s, SpiInterface),
     }
 }
 
-fn rotation(degrees: u16) -> io::Result<Rotation> {
-    Rotation::try_from_degree(degrees.into())
-        .map_err(|_| io::Error::other(format!("{degrees} degrees is not 0, 90, 180 or 270")))
+fn painted<DI, M, RST, BL>(
+    controller: M,
+    link: Link<DI>,
+    reset: Option<RST>,
+    backlight: Option<BL>,
+    delay: &mut impl DelayNs,
+    mounting: &Mounting,
+) -> io::Result<Box<dyn Glass>>
+where
+    DI: Interface + 'static,
+    M: Controller<ColorFormat: From<Rgb565> + InterfacePixelFormat<DI::Word>> + 'static,
+    RST: OutputPin + 'static,
+    BL: OutputPin + 'static,
+{
+    let Mounting {
+        model,
+        size,
+        offset,
+        rotate,
+        mirror,
+        ..
+    } = *mounting;
+    let orientation = model
+        .orientation(rotate, mirror)
+        .ok_or_else(|| io::Error::other(format!("{rotate} is not 0, 90, 180 or 270 degrees")))?;
+    let builder = Builder::new(controller, link.clone())
+        .display_size(size.0, size.1)
+        .display_offset(offset.0, offset.1)
+        .orientation(orientation)
+        .invert_colors(if mounting.invert {
+            ColorInversion::Inverted
+        } else {
+            ColorInversion::Normal
+        })
+        .color_order(if mounting.bgr {
+            ColorOrder::Bgr
+        } else {
+            ColorOrder::Rgb
+        });
+    match reset {
+        Some(reset) => awake(builder.reset_pin(reset), link, backlight, delay),
+        None => awake(builder, link, backlight, delay),
+    }
+}
+
+fn awake<DI, M, RST, BL>(
+    builder: Builder<Link<DI>, M, RST>,
+    link: Link<DI>,
+    backlight: Option<BL>,
+    delay: &mut impl DelayNs,
+) -> io::Result<Box<dyn Glass>>
+where
+    DI: Interface + 'static,
+    M: Controller<ColorFormat: From<Rgb565> + InterfacePixelFormat<DI::Word>> + 'static,
+    RST: OutputPin + 'static,
+    BL: OutputPin + 'static,
+{
+    let display = builder
+        .init(delay)
+        .map_err(|error| io::Error::other(format!("the display does not wake up: {error:?}")))?;
+    link.is_set_up();
+    Ok(Box::new(Painted {
+        display,
+        link,
+        backlight,
+    }))
 }

@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
+use embedded_hal::spi::{MODE_3, Mode};
 use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
 use linux_embedded_hal::{CdevPin, Delay, SpidevDevice};
 
-use super::{MipiPanel, Model, Mounting, open};
+use super::{Lines, MipiPanel, Mounting, open};
 use crate::kiosk::board::device;
 use crate::kiosk::board::gpio::GpioChip;
 
@@ -26,6 +27,8 @@ pub struct Wiring {
     pub spi: PathBuf,
     /// The bus' speed.
     pub spi_hz: u32,
+    /// The clock's level between transfers: mode 0, or 3 for modules without a chip select.
+    pub spi_mode: Mode,
     /// The data/command line, by BCM number.
     pub dc: u32,
     /// The reset line, where there is one.
@@ -34,31 +37,6 @@ pub struct Wiring {
     pub backlight: Option<u32>,
     /// The GPIO chip, by path or label; the header's, if none is named.
     pub gpio_chip: Option<String>,
-}
-
-impl Model {
-    /// The fastest bus that it is driven at for writing.
-    pub fn max_spi_hz(self) -> u32 {
-        match self {
-            Model::St7789 => 62_500_000,
-            // Its data sheet says 10 MHz; modules are commonly driven at 40. Not seen on hardware here.
-            Model::Ili9341 => 40_000_000,
-            // The HATs' shift registers; the controller alone is driven no faster.
-            Model::Ili9486 => 32_000_000,
-            Model::St7796 => 66_000_000,
-            Model::St7735s => 15_000_000,
-        }
-    }
-
-    /// Which sizes of glass it is built with.
-    pub fn sizes(self) -> &'static [(u16, u16)] {
-        match self {
-            Model::St7789 => &[(240, 320), (240, 240)],
-            Model::Ili9341 => &[(240, 320)],
-            Model::Ili9486 | Model::St7796 => &[(320, 480)],
-            Model::St7735s => &[(128, 160)],
-        }
-    }
 }
 
 impl Wiring {
@@ -82,23 +60,25 @@ impl Wiring {
         let options = SpidevOptions::new()
             .bits_per_word(8)
             .max_speed_hz(self.spi_hz)
-            .mode(SpiModeFlags::SPI_MODE_0)
+            .mode(match self.spi_mode {
+                MODE_3 => SpiModeFlags::SPI_MODE_3,
+                _ => SpiModeFlags::SPI_MODE_0,
+            })
             .build();
         spi.configure(&options)?;
         let chip = GpioChip::find(self.gpio_chip.as_deref())?;
-        let dc = chip.output("dc", self.dc, false)?;
-        let reset: Option<CdevPin> = self
-            .reset
-            .map(|bcm| chip.output("reset", bcm, true))
-            .transpose()?;
+        let line = |field: &str, bcm: Option<u32>, high| -> io::Result<Option<CdevPin>> {
+            bcm.map(|bcm| chip.output(field, bcm, high)).transpose()
+        };
+        let lines = Lines {
+            dc: chip.output("dc", self.dc, false)?,
+            reset: line("reset", self.reset, true)?,
+            backlight: line("backlight", self.backlight, false)?,
+        };
         // Lives as long as the process: there is one panel.
         let buffer = Box::leak(vec![0; transfer_size()].into_boxed_slice());
-        let glass = open(spi, dc, reset, &mut Delay, &self.mounting, buffer)?;
-        let backlight = self
-            .backlight
-            .map(|bcm| chip.output("backlight", bcm, true))
-            .transpose()?;
-        Ok(MipiPanel::new(glass, self.picture_size()).lit_by(backlight))
+        let glass = open(spi, lines, &mut Delay, &self.mounting, buffer)?;
+        Ok(MipiPanel::new(glass, self.picture_size()))
     }
 }
 
