@@ -1,5 +1,5 @@
 //! What the merchant's server bears: `cargo bench --bench merchant` prints one table, measured in one run on this machine;
-//! `cargo bench --bench merchant -- fleet` only that part of it.
+//! `cargo bench --bench merchant -- fleet` only that part of it (judge, notifications, instructions, history, fleet).
 //!
 //! The server is the real program on a disk, its clients are on loopback on the same two cores. Beside it, where Go is there,
 //! a server as it is usually written (`merchant/plain.go`).
@@ -21,9 +21,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use selpay_kiosk::ids::{KioskName, SaleId};
+use selpay_kiosk::api::Register;
+use selpay_kiosk::ids::{KioskName, OrderNo, SaleId};
 use selpay_kiosk::merchant::ledger::{Change, Time};
 use selpay_kiosk::merchant::notify;
 use selpay_kiosk::merchant::store::books::SqlBooks;
@@ -286,25 +287,107 @@ fn instructions() {
         "| parse and verify a notification | {} instructions | | |",
         (many - few) / 1000
     );
-    let serving = |times: u64| {
-        let mut shop = Shop::open();
-        let log = shop.path("callgrind.log");
-        let mut words = vec!["valgrind".to_owned()];
-        words.extend(callgrind.map(str::to_owned));
-        words.push(format!("--log-file={}", log.display()));
-        shop.restart_merchant_under(&words);
-        for serial in 0..times {
-            shop.notify(notification(serial));
+    let kinds = [
+        (
+            "that pays, over a connection that is kept",
+            Connects::Once,
+            1100,
+        ),
+        (
+            "that pays, over a connection of its own",
+            Connects::EachTime,
+            1100,
+        ),
+        (
+            "on a number that nobody knows, over a connection that is kept",
+            Connects::Once,
+            0,
+        ),
+    ];
+    for (what, connects, known) in kinds {
+        // Both servers live for as long: what they do by themselves each second is not the notification's.
+        let mut lived = Duration::ZERO;
+        let mut serving = |times| {
+            let (told, time) = serve_counted(times, known, (connects, lived), &callgrind);
+            lived = time;
+            collected(told)
+        };
+        if let (Some(many), Some(few)) = (serving(1100), serving(100)) {
+            let each = (many - few) / 1000;
+            println!(
+                "| from socket to answer: a notification {what} | {each} instructions | | one at a time |"
+            );
         }
-        shop.merchant.terminate();
-        collected(fs::read(log).ok()?)
-    };
-    if let (Some(few), Some(many)) = (serving(100), serving(600)) {
-        let each = (many - few) / 500;
-        println!(
-            "| the whole of it: HTTP, verify, book, commit, answer | {each} instructions | | one at a time |"
-        );
     }
+}
+
+/// How the platform's notifications come.
+#[derive(Clone, Copy, PartialEq)]
+enum Connects {
+    /// All on one connection.
+    Once,
+    /// Each on its own.
+    EachTime,
+}
+
+/// What callgrind says of a server that takes in so many notifications, one at a time, and lives for so long at least; how
+/// long it did. Of their numbers so many are registered.
+fn serve_counted(
+    times: u64,
+    known: u64,
+    (connects, lives): (Connects, Duration),
+    callgrind: &[&str],
+) -> (Vec<u8>, Duration) {
+    let mut shop = Shop::open();
+    register_all(&shop.path("merchant.db"), known);
+    let log = shop.path("callgrind.log");
+    let mut words = vec!["valgrind".to_owned()];
+    words.extend(callgrind.iter().map(|word| (*word).to_owned()));
+    // To look into it with callgrind_annotate.
+    if let Ok(out) = std::env::var("CALLGRIND_OUT") {
+        let kept = connects == Connects::Once;
+        words.push(format!("--callgrind-out-file={out}-{kept}-{known}-{times}"));
+    }
+    words.push(format!("--log-file={}", log.display()));
+    assert!(shop.restart_merchant_under(&words), "it listens");
+    let began = Instant::now();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let mut client = Client::new(&shop.merchant.address);
+        for serial in 0..times {
+            if connects == Connects::EachTime {
+                client = Client::new(&shop.merchant.address);
+            }
+            let body = notification(serial);
+            let answer = client.call("POST", "/notify", "", body.as_bytes()).await;
+            let said = if serial < known { "success" } else { "fail" };
+            assert_eq!(answer, (200, said.as_bytes().to_owned()));
+        }
+    });
+    std::thread::sleep(lives.saturating_sub(began.elapsed()));
+    let lived = began.elapsed();
+    shop.merchant.terminate();
+    (fs::read(log).expect("its log"), lived)
+}
+
+/// Registers the numbers of so many notifications, each of a sale of its own.
+fn register_all(books: &Path, known: u64) {
+    let sql = open_to_write(books).expect("the server's books");
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = Time(since_1970.expect("a clock").as_millis() as i64);
+    sql.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    for serial in 0..known {
+        let order = OrderNo::new(&format!("N{serial:015}")).expect("a number");
+        let wanted = Register {
+            sale: SaleId::from_random(serial.into()),
+            total: Fen::new(350).expect("an amount"),
+        };
+        let kiosk = KioskName::new("kiosk-1").expect("a name");
+        let registered =
+            requests::register(&mut SqlBooks { sql: &sql, now }, kiosk, order, &wanted);
+        assert!(registered.expect("made").is_ok());
+    }
+    sql.execute_batch("COMMIT").expect("on the disk");
 }
 
 /// What the server does every second must not grow with all that it has ever sold.

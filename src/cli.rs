@@ -108,6 +108,7 @@ fn start_log(filter: &str, to: Lines) -> Result<(), Failure> {
     let _ = tracing_subscriber::registry()
         .with(
             tracing_subscriber::fmt::layer()
+                .event_format(log::Plain)
                 .with_writer(to)
                 .with_ansi(false),
         )

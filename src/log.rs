@@ -6,17 +6,20 @@
 //! kiosk, which has one thread only, drops what standard error does not take at once.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing::callsite::Identifier;
-use tracing::{Level, Metadata};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
 
 /// The longest line, in bytes. A pipe that takes anything at all takes as much as this at once.
 const LONGEST: usize = 2048;
@@ -63,7 +66,10 @@ impl Lines {
     }
 
     fn write(&self, place: Option<Identifier>, bytes: &[u8]) {
-        let line = clean(&String::from_utf8_lossy(bytes));
+        let line = match std::str::from_utf8(bytes) {
+            Ok(text) => clean(text),
+            Err(_) => clean(&String::from_utf8_lossy(bytes)),
+        };
         match &self.0 {
             To::Thread(queue) => queue.push(place, line),
             To::AtOnce(lost) => write_at_once(&line, lost),
@@ -117,10 +123,109 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
+/// How a line reads: `2026-11-23T05:05:09.123456Z  INFO selpay_kiosk::merchant: …`, with fields behind the message. What
+/// outsiders wrote is escaped once, by [`Lines`].
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let stamp = stamp(since_1970.unwrap_or_default());
+        writer.write_str(std::str::from_utf8(&stamp).unwrap_or_default())?;
+        writer.write_str(match *event.metadata().level() {
+            Level::ERROR => " ERROR ",
+            Level::WARN => "  WARN ",
+            Level::INFO => "  INFO ",
+            Level::DEBUG => " DEBUG ",
+            Level::TRACE => " TRACE ",
+        })?;
+        writer.write_str(event.metadata().target())?;
+        writer.write_str(":")?;
+        let mut fields = Fields {
+            writer: &mut writer,
+            written: Ok(()),
+        };
+        event.record(&mut fields);
+        fields.written?;
+        writer.write_str("\n")
+    }
+}
+
+/// Writes an event's fields.
+struct Fields<'a, 'w> {
+    writer: &'a mut Writer<'w>,
+    written: fmt::Result,
+}
+
+impl Visit for Fields<'_, '_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let written = match field.name() {
+            "message" => write!(self.writer, " {value:?}"),
+            name => write!(self.writer, " {name}={value:?}"),
+        };
+        self.written = self.written.and(written);
+    }
+}
+
+/// A moment as `2026-11-23T05:05:09.123456Z`.
+fn stamp(since_1970: Duration) -> [u8; 27] {
+    let seconds = since_1970.as_secs();
+    let (year, month, day) = date(seconds / 86_400);
+    let second = seconds % 86_400;
+    let mut stamp = *b"0000-00-00T00:00:00.000000Z";
+    let mut put = |from: usize, to: usize, mut number: u64| {
+        for place in (from..to).rev() {
+            stamp[place] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    };
+    put(0, 4, year);
+    put(5, 7, month);
+    put(8, 10, day);
+    put(11, 13, second / 3600);
+    put(14, 16, second / 60 % 60);
+    put(17, 19, second % 60);
+    put(20, 26, since_1970.subsec_micros().into());
+    stamp
+}
+
+/// Year, month and day of a day since 1970, by the Gregorian calendar: years begin in March here, so that the leap day is
+/// their last.
+fn date(day: u64) -> (u64, u64, u64) {
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    /// From 1 March of the year 0 to 1 January 1970.
+    const BEFORE_1970: u64 = 719_468;
+    let day = day + BEFORE_1970;
+    let of_400 = day % DAYS_OF_400_YEARS;
+    let year = (of_400 - of_400 / 1460 + of_400 / 36_524 - of_400 / 146_096) / 365;
+    let of_year = of_400 - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let year = year + day / DAYS_OF_400_YEARS * 400;
+    match month {
+        0..10 => (year, month + 3, of_month),
+        _ => (year + 1, month - 9, of_month),
+    }
+}
+
 /// The text as one line of bounded length in which everything can be seen: what outsiders wrote can neither begin a line of
 /// its own, nor hide or turn around what is there.
 fn clean(text: &str) -> String {
     let text = text.strip_suffix('\n').unwrap_or(text);
+    let is_usual = |byte: u8| matches!(byte, b' '..=b'~');
+    if text.len() <= LONGEST - 40 && text.bytes().all(is_usual) {
+        return format!("{text}\n");
+    }
     let mut line = String::with_capacity(text.len().min(LONGEST) + 1);
     for (at, character) in text.char_indices() {
         let before = line.len();
@@ -361,6 +466,21 @@ mod tests {
             "WARN refused: <a\\nERROR ALARM all is lost\\r\\u{1b}[2K>\\u{202e}gnp.exe\\u{200b}\n"
         );
         assert_eq!(clean("付款 ok \"quoted\"\n"), "付款 ok \"quoted\"\n");
+    }
+
+    #[test]
+    fn a_moment_is_written_as_iso_8601_does() {
+        for (seconds, micros, written) in [
+            (0, 0, "1970-01-01T00:00:00.000000Z"),
+            (951_782_399, 999_999, "2000-02-28T23:59:59.999999Z"),
+            (951_782_400, 1, "2000-02-29T00:00:00.000001Z"),
+            (951_868_800, 0, "2000-03-01T00:00:00.000000Z"),
+            (1_798_761_599, 0, "2026-12-31T23:59:59.000000Z"),
+            (4_107_542_400, 0, "2100-03-01T00:00:00.000000Z"),
+        ] {
+            let stamp = stamp(Duration::new(seconds, micros * 1000));
+            assert_eq!(std::str::from_utf8(&stamp), Ok(written));
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn a_long_poll_on_one_server_wakes_when_the_other_commits() {
     let address = Address::Postgres(cluster.url());
     let mut books = Beside::to_read(&address).expect("opened");
     let (sale, order) = shop.sale(99);
-    let found = books.read(|sql| story::find(sql, &order.as_str()[28..], (1000, None)));
+    let found = books.read(|sql| story::find(sql, &order.as_str()[28..], None));
     let found = found.expect("PostgreSQL understands").lines;
     assert!(
         found.iter().any(|(name, _)| *name == sale.to_string()),

@@ -21,10 +21,10 @@ fn a_million_payments_are_reconciled_and_each_planted_difference_is_found() {
         .execute_batch(&format!(
             "PRAGMA synchronous = OFF; BEGIN;
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {PAYMENTS} - 1)
-             INSERT INTO payments SELECT printf('T%09d', i), printf('N%09d', i), 100 + i % 900, NULL,
-                 printf('20261123%02d%02d%02d', i / 3600 % 24, i / 60 % 60, i % 60), 0, x'' FROM n;
-             INSERT INTO dispositions (transaction_id, state, reason, at)
-                 SELECT transaction_id, 'refund-due', 'late', 0 FROM payments;
+             INSERT INTO payments (transaction_id, order_no, total, trade_type, time_end, received_at, body,
+                 first_state, first_reason) SELECT printf('T%09d', i), printf('N%09d', i), 100 + i % 900, NULL,
+                 printf('20261123%02d%02d%02d', i / 3600 % 24, i / 60 % 60, i % 60), 0, x'',
+                 'refund-due', 'late' FROM n;
              COMMIT;"
         ))
         .expect("filled");

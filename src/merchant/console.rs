@@ -235,8 +235,7 @@ async fn sales(
         false => {
             let after = asked.after();
             let is_first = after.is_none();
-            let read =
-                move |sql: &dyn Sql| history::find(sql, &wanted, (lists::SEARCHED, after.clone()));
+            let read = move |sql: &dyn Sql| history::find(sql, &wanted, after.clone());
             let found = merchant.store.read(read).await?;
             if let ([(sale, _)], true) = (&found.lines[..], is_first) {
                 return Ok(Redirect::to(&format!("/sales/{sale}")).into_response());

@@ -24,8 +24,6 @@ const ON_A_PAGE: i64 = 50;
 pub const IN_FILE: Part = Part::first(100_000);
 /// For a page so many are looked at where no index helps; it leads to those before.
 pub const LOOKED_AT: i64 = 5_000;
-/// The same by a number's end, for which each sale's numbers are read.
-pub const SEARCHED: i64 = 2_000;
 /// The same for a file.
 pub const LOOKED_AT_IN_FILE: i64 = 1_000_000;
 const PROBLEMS: [&str; 7] = [
@@ -82,7 +80,6 @@ impl Asked {
             to: from.map_or(Time(now.0 + DAY), |from| Time(from.0 + DAY)),
             status: self.status.clone(),
             kiosk: self.kiosk.trim().to_owned(),
-            ending: String::new(),
             looked_at: LOOKED_AT,
         }
     }

@@ -1,14 +1,20 @@
 //! The platform's notifications: `success` or `fail`, in time.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::runtime::Handle;
 
 use crate::http::NotRead;
+use crate::ids::{OrderNo, TransactionId};
 use crate::merchant::ledger::{Reason, Verdict};
 use crate::merchant::notify::{self, Particulars, Worth, shown};
 use crate::merchant::{Merchant, now};
@@ -18,17 +24,49 @@ use crate::selpay::notification::Payment;
 const ANSWER_TIME: Duration = Duration::from_secs(3);
 
 pub(super) async fn notify(State(merchant): State<Arc<Merchant>>, body: Bytes) -> Response {
-    // The work goes on if the answer is late, or if nobody waits for it any more.
-    let work = tokio::spawn(receive(Arc::clone(&merchant), body));
+    let work = GoesOn::new(receive(Arc::clone(&merchant), body));
     let success = match tokio::time::timeout(ANSWER_TIME, work).await {
-        Ok(Ok(success)) => success,
-        Ok(Err(_)) | Err(_) => {
+        Ok(success) => success,
+        Err(_) => {
             tracing::error!("a notification was not booked within {ANSWER_TIME:?}");
             merchant.metrics.notification("unavailable");
             false
         }
     };
     answer(StatusCode::OK, success)
+}
+
+/// Work that goes on, as a task of its own, when nobody waits for it any more: the answer is late, or the client is gone.
+struct GoesOn<T>(Option<Pin<Box<dyn Future<Output = T> + Send>>>)
+where
+    T: Send + 'static;
+
+impl<T: Send + 'static> GoesOn<T> {
+    fn new(work: impl Future<Output = T> + Send + 'static) -> GoesOn<T> {
+        GoesOn(Some(Box::pin(work)))
+    }
+}
+
+impl<T: Send + 'static> Future for GoesOn<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // Taken while it is polled: what has panicked does not go on.
+        let mut work = self.0.take().expect("it is not polled after its end");
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.0 = Some(work);
+        }
+        polled
+    }
+}
+
+impl<T: Send + 'static> Drop for GoesOn<T> {
+    fn drop(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(work);
+        }
+    }
 }
 
 /// The answer to a notification that was not read.
@@ -129,9 +167,42 @@ async fn refuse(merchant: &Merchant, verdict: (&'static str, String), body: Byte
     false
 }
 
+/// A payment, for the log.
+struct Told {
+    transaction: TransactionId,
+    order: OrderNo,
+    total: u64,
+    currency: Option<String>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Told {
+            transaction,
+            order,
+            total,
+            currency,
+        } = self;
+        match currency {
+            None => write!(f, "payment {transaction} of {total} fen on order {order}"),
+            Some(currency) => {
+                let currency = shown(currency, 8);
+                write!(
+                    f,
+                    "payment {transaction} of {total} smallest units of {currency} on order {order}"
+                )
+            }
+        }
+    }
+}
+
 async fn book(merchant: &Merchant, payment: Payment, body: Bytes) -> bool {
-    let (transaction, order, total) = (payment.transaction, payment.order, payment.total);
-    let currency = payment.fee_type.clone();
+    let told = Told {
+        transaction: payment.transaction,
+        order: payment.order,
+        total: payment.total,
+        currency: payment.fee_type.clone(),
+    };
     let verdict = match merchant.store.pay(now(), payment, body.to_vec()).await {
         Ok(verdict) => verdict,
         Err(error) => {
@@ -140,10 +211,6 @@ async fn book(merchant: &Merchant, payment: Payment, body: Bytes) -> bool {
             return false;
         }
     };
-    let unit = currency.map_or("fen".to_owned(), |currency| {
-        format!("smallest units of {}", shown(&currency, 8))
-    });
-    let told = format!("payment {transaction} of {total} {unit} on order {order}");
     let word = match verdict {
         Verdict::Pays(sale) => {
             tracing::info!("{told} pays sale {sale}");

@@ -106,7 +106,9 @@ fn read(row: &Row) -> Result<Case, Failed> {
 /// How many sales began by then, a thousand at most, if none of all there are was ever paid by a notification, and none came that
 /// was signed.
 pub fn never_notified(sql: &dyn Sql, by: Time) -> Result<i64, Failed> {
-    const ANY: &str = "SELECT CASE WHEN EXISTS (SELECT 1 FROM sales WHERE paid_by IS NOT NULL)
+    const ANY: &str = "SELECT CASE WHEN EXISTS (SELECT 1 FROM sales WHERE ended_at IS NULL AND paid_by IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM sums WHERE count > 0
+            AND (key = 'dispensed' OR key = 'not-dispensed' OR key = 'unknown' OR key = 'expired'))
         OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM refused) THEN 1 ELSE 0 END";
     const BEGAN: &str =
         "SELECT count(*) FROM (SELECT 1 FROM sales WHERE created_at <= ?1 LIMIT 1000) AS began";

@@ -1,7 +1,7 @@
 //! One writer, many requests, one flush: whatever waits when a commit begins goes into it together.
 //!
-//! Each request runs in its own savepoint, so that one which fails takes no other with it. Answers leave after the
-//! commit. A commit that fails ends the process: what is on disk is then unknown, and only a restart finds out.
+//! A request that fails takes no other with it: the first of a group has the transaction to itself, each of the others a
+//! savepoint. Answers leave after the commit. A commit that fails ends the process: what is on disk is then unknown, and only a restart finds out.
 
 use std::iter;
 use std::sync::Arc;
@@ -24,9 +24,17 @@ const QUEUE: usize = 4096;
 const UNAWAITED: usize = 8;
 
 /// Runs a request in the transaction that was begun, if one was; what it returns gives the answer, after the commit.
-pub type Job = Box<dyn FnOnce(Result<&Connection, Unavailable>) -> Answer + Send>;
+pub type Job = Box<dyn FnOnce(Result<Begun<'_>, Unavailable>) -> Answer + Send>;
 /// Gives the answer, or tells that nothing was committed.
 pub type Answer = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
+
+/// A transaction that was begun.
+#[derive(Clone, Copy)]
+pub struct Begun<'a> {
+    connection: &'a Connection,
+    /// Nothing else was done in it: a request that fails takes it back as a whole.
+    is_empty: bool,
+}
 
 /// What is told where a commit found no room.
 const DISK_FULL: &str = "the disk is full: nothing can be booked until there is room";
@@ -113,9 +121,24 @@ pub fn job<T: Send + 'static>(
     answer: impl FnOnce(Result<T, Unavailable>) + Send + 'static,
 ) -> Job {
     Box::new(move |begun| {
-        let result = begun.and_then(|connection| Ok(in_savepoint(connection, request)?));
+        let result = begun.and_then(|begun| match begun.is_empty {
+            true => Ok(or_roll_back(begun.connection, request)?),
+            false => Ok(in_savepoint(begun.connection, request)?),
+        });
         Box::new(move |committed: Result<(), Unavailable>| answer(committed.and(result)))
     })
+}
+
+fn or_roll_back<T>(
+    connection: &Connection,
+    request: impl FnOnce(&Connection) -> Result<T, Failed>,
+) -> Result<T, Failed> {
+    let result = request(connection);
+    // Some errors have taken the transaction back already.
+    if result.is_err() && !connection.is_autocommit() {
+        run(connection, "ROLLBACK")?;
+    }
+    result
 }
 
 fn in_savepoint<T>(
@@ -175,42 +198,58 @@ pub fn commit_together(
     jobs: impl IntoIterator<Item = Job>,
 ) -> rusqlite::Result<()> {
     let mut jobs = jobs.into_iter().take(GROUP);
-    if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
-        // Somebody else holds the database: nothing was begun, so nothing is in doubt. Any other error is no reason to
-        // go on.
-        let held = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
-        if !error
-            .sqlite_error_code()
-            .is_some_and(|code| held.contains(&code))
-        {
-            return Err(error);
-        }
-        if let Some(first) = jobs.next() {
+    while let Some(first) = jobs.next() {
+        if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
+            // Somebody else holds the database: nothing was begun, so nothing is in doubt. Any other error is no reason to
+            // go on.
+            let held = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
+            let code = error.sqlite_error_code();
+            if !code.is_some_and(|code| held.contains(&code)) {
+                return Err(error);
+            }
             first(Err(Failed::from(error).into()))(Ok(()));
+            return Ok(());
         }
+        let mut begun = Begun {
+            connection,
+            is_empty: true,
+        };
+        let first = first(Ok(begun));
+        if connection.is_autocommit() {
+            // It has failed, and nothing is begun any more: the others begin anew.
+            first(Ok(()));
+            continue;
+        }
+        begun.is_empty = false;
+        let mut answers = vec![first];
+        answers.extend(jobs.map(|job| job(Ok(begun))));
+        if planted::has(Bug::AnswerBeforeCommit) {
+            answers.drain(..).for_each(|answer| answer(Ok(())));
+        }
+        let committed = commit(connection)?;
+        let answer_all = |answer: Answer| answer(committed.clone());
+        answers.into_iter().for_each(answer_all);
         return Ok(());
     }
-    let mut answers: Vec<Answer> = jobs.map(|job| job(Ok(connection))).collect();
-    if planted::has(Bug::AnswerBeforeCommit) {
-        answers.drain(..).for_each(|answer| answer(Ok(())));
-    }
-    let committed = match run(connection, "COMMIT") {
-        Ok(()) => Ok(()),
+    Ok(())
+}
+
+/// Commits, or tells why nothing is committed. After an error nobody knows what is.
+fn commit(connection: &Connection) -> rusqlite::Result<Result<(), Unavailable>> {
+    match run(connection, "COMMIT") {
+        Ok(()) => Ok(Ok(())),
         // What makes the transaction count was not written, so nothing is in doubt: it is rolled back, and was not made.
         Err(error) if is_not_begun(&error) => {
             if !connection.is_autocommit() {
                 run(connection, "ROLLBACK")?;
             }
-            Err(match error.sqlite_error_code() {
+            Ok(Err(match error.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => Unavailable(DISK_FULL.to_owned()),
                 _ => Failed::from(error).into(),
-            })
+            }))
         }
-        Err(error) => return Err(error),
-    };
-    let answer_all = |answer: Answer| answer(committed.clone());
-    answers.into_iter().for_each(answer_all);
-    Ok(())
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

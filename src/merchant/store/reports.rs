@@ -405,8 +405,6 @@ pub struct SalesOf {
     pub status: String,
     /// Of this kiosk, if it is not empty.
     pub kiosk: String,
-    /// With a number that ends so, if it is not empty.
-    pub ending: String,
     /// Where no index helps, no more than so many are looked at.
     pub looked_at: i64,
 }
@@ -419,7 +417,6 @@ impl SalesOf {
             to,
             status: String::new(),
             kiosk: String::new(),
-            ending: String::new(),
             looked_at: i64::MAX,
         }
     }
@@ -455,6 +452,10 @@ pub fn sales(sql: &dyn Sql, of: &SalesOf, part: &Part) -> Result<Sales, Failed> 
         () if LIVE.contains(&&*of.status) => {
             ("sales s WHERE s.ended_at IS NULL", "s.created_at + 0")
         }
+        () if is_complete && GONE_WRONG.contains(&&*of.status) && !of.kiosk.is_empty() => (
+            "sales_gone_wrong k JOIN sales s ON s.sale = k.sale WHERE k.kiosk = ?6 AND k.status = ?5",
+            "k.created_at",
+        ),
         () if is_complete && GONE_WRONG.contains(&&*of.status) => (
             "sales_gone_wrong k JOIN sales s ON s.sale = k.sale WHERE k.status = ?5",
             "k.created_at",
@@ -472,9 +473,7 @@ pub fn sales(sql: &dyn Sql, of: &SalesOf, part: &Part) -> Result<Sales, Failed> 
     let statement = format!(
         "SELECT s.created_at, s.kiosk, s.total, s.status,
             CASE WHEN (?5 = '' OR s.status = ?5) AND (?6 = '' OR s.kiosk = ?6) THEN (SELECT o.order_no FROM orders o
-                WHERE o.sale = s.sale AND (?7 = '' OR
-                    substr(o.order_no, CAST(length(o.order_no) - length(?7) + 1 AS INTEGER)) = ?7)
-                ORDER BY o.place DESC LIMIT 1) END, s.sale
+                WHERE o.sale = s.sale ORDER BY o.place DESC LIMIT 1) END, s.sale
         FROM {source} AND {at} >= ?1 AND {at} <= ?2 AND ({at} < ?2 OR {sale} < ?3)
         ORDER BY {at} DESC, {sale} DESC LIMIT ?4"
     );
@@ -495,7 +494,6 @@ pub fn sales(sql: &dyn Sql, of: &SalesOf, part: &Part) -> Result<Sales, Failed> 
             chunk.into(),
             (&of.status).into(),
             (&of.kiosk).into(),
-            (&of.ending).into(),
         ];
         let rows = sql.rows(&statement, &asked)?;
         let is_end = (rows.len() as i64) < chunk;
@@ -524,6 +522,7 @@ pub fn sales(sql: &dyn Sql, of: &SalesOf, part: &Part) -> Result<Sales, Failed> 
 /// The last moment of which the books know anything.
 pub fn last_moment(sql: &dyn Sql) -> Result<Time, Failed> {
     const LAST: &str = "SELECT max(at) FROM (SELECT max(registered_at) AS at FROM orders
+        UNION ALL SELECT max(received_at) FROM payments
         UNION ALL SELECT max(at) FROM dispositions
         UNION ALL SELECT max(claimed_at) FROM sales
         UNION ALL SELECT max(ended_at) FROM sales) AS all_of_them";

@@ -27,6 +27,9 @@ pub struct Deadlines {
 /// When each open sale was asked for last, as far as this server knows.
 pub type AskedAt<'a> = &'a dyn Fn(SaleId) -> Time;
 
+/// The payment, if it is known; the sale of its number; every time of which the books know nothing.
+pub type Facts = (Option<Booked>, Option<Sale>, Vec<Gap>);
+
 /// The most sales in one answer to [`unsettled`].
 const PAGE: usize = 100;
 /// The most order numbers in it: what a kiosk reads is bounded.
@@ -45,6 +48,14 @@ pub trait Books {
     fn sale_of(&self, order: OrderNo) -> Result<Option<Sale>, Self::Error>;
     /// The payment.
     fn payment(&self, transaction: TransactionId) -> Result<Option<Booked>, Self::Error>;
+    /// All that a payment on this number is decided on. Of the sale's numbers there may be this one only.
+    fn facts(&self, transaction: TransactionId, order: OrderNo) -> Result<Facts, Self::Error> {
+        Ok((
+            self.payment(transaction)?,
+            self.sale_of(order)?,
+            self.gaps()?,
+        ))
+    }
     /// Every payment on this number, oldest first.
     fn payments_of(&self, order: OrderNo) -> Result<Vec<Booked>, Self::Error>;
     /// The kiosk's sales that have not ended, oldest first: those after this one, no more than so many.
@@ -97,12 +108,10 @@ pub fn pay<B: Books + ?Sized>(
     payment: &Payment,
     body: &[u8],
 ) -> Result<Verdict, B::Error> {
-    let mut known = books.payment(payment.transaction)?;
-    let sale = books.sale_of(payment.order)?;
+    let (mut known, sale, gaps) = books.facts(payment.transaction, payment.order)?;
     if planted::has(Bug::KeyedByOrderNumber) {
         known = books.payments_of(payment.order)?.pop();
     }
-    let gaps = books.gaps()?;
     let when = (gaps.as_slice(), books.now());
     let Decision { changes, answer } = ledger::pay(payment, known.as_ref(), sale.as_ref(), when);
     books.make(&changes, body)?;

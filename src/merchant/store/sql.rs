@@ -150,6 +150,12 @@ pub trait Sql {
         ""
     }
 
+    /// Stands behind `INSERT` or `UPDATE` of one row where the whole request is taken back if it fails: then what the
+    /// statement has done by then need not be taken back first, and is not noted.
+    fn or_fail(&self) -> &'static str {
+        ""
+    }
+
     /// What is asked from here on in this transaction may take ten minutes.
     fn take_time(&self) -> Result<(), Failed> {
         Ok(())

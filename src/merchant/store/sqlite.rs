@@ -23,6 +23,8 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long to wait for somebody else who holds the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// So many statements are kept prepared: more than a program has.
+const STATEMENTS: usize = 128;
 /// How many steps of its virtual machine SQLite takes between two looks at the clock.
 const STEPS: i32 = 10_000;
 
@@ -205,6 +207,10 @@ impl ToSql for Param<'_> {
 }
 
 impl Sql for Connection {
+    fn or_fail(&self) -> &'static str {
+        "OR FAIL"
+    }
+
     fn execute(&self, statement: &str, params: &[Param<'_>]) -> Result<u64, Failed> {
         let params = rusqlite::params_from_iter(params);
         Ok(self.prepare_cached(statement)?.execute(params)? as u64)
@@ -220,7 +226,10 @@ impl Sql for Connection {
                 Ok(match row.get_ref(column)? {
                     ValueRef::Null => Value::Null,
                     ValueRef::Integer(number) => Value::Int(number),
-                    ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+                    ValueRef::Text(text) => Value::Text(match std::str::from_utf8(text) {
+                        Ok(text) => text.to_owned(),
+                        Err(_) => String::from_utf8_lossy(text).into_owned(),
+                    }),
                     ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
                     ValueRef::Real(number) => {
                         return Err(Failed::Nonsense(format!("{number} is no whole number")));
@@ -258,6 +267,7 @@ pub fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "query_only", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
@@ -291,7 +301,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 

@@ -3,7 +3,7 @@
 use crate::ids::TransactionId;
 use crate::merchant::ledger::Time;
 use crate::merchant::store::packed;
-use crate::merchant::store::reports::{self, Key, Line, Part, Sales, SalesOf};
+use crate::merchant::store::reports::{Key, Line, Sales};
 use crate::merchant::store::sql::{Failed, Row, Sql, Value};
 
 /// A sale and everything that happened to it.
@@ -65,6 +65,11 @@ pub struct Payment {
     pub body: Vec<u8>,
 }
 
+/// The payments on the numbers of a sale: the one that pays it, which is in no index by numbers, and the others.
+const OF_SALE: &str = "IN (SELECT paid_by FROM sales WHERE sale = ?1
+    UNION ALL SELECT q.transaction_id FROM orders o
+        JOIN payments q ON q.order_no = o.order_no AND q.first_state IS DISTINCT FROM 'waiting' WHERE o.sale = ?1)";
+
 const SALE: &str = "SELECT created_at, kiosk, total, status,
     (SELECT order_no FROM orders WHERE orders.sale = sales.sale ORDER BY place DESC LIMIT 1), claimed_at, ended_at
     FROM sales WHERE sale = ?1";
@@ -90,35 +95,37 @@ pub fn story(sql: &dyn Sql, sale: &str) -> Result<Option<Story>, Failed> {
         "SELECT a.at, a.what FROM attempts a JOIN orders o ON o.order_no = a.order_no WHERE o.sale = ?1 ORDER BY a.line",
         &|row| Ok(Event::NotPaid(row.text(1)?.to_owned())),
     )?;
-    add(
+    let notified = format!(
         "SELECT p.received_at, p.transaction_id, p.order_no, coalesce(f.total, p.total), f.fee_type FROM payments p
-         LEFT JOIN foreign_payments f ON f.transaction_id = p.transaction_id JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY p.received_at, p.transaction_id",
-        &|row| {
-            Ok(Event::Notified {
-                transaction: row.text(1)?.to_owned(),
-                order_no: row.text(2)?.to_owned(),
-                amount: row.int(3)?,
-                currency: row.some_text(4)?.map(str::to_owned),
-            })
-        },
-    )?;
-    add(
-        "SELECT d.at, d.transaction_id, d.state, d.reason FROM dispositions d
-         JOIN payments p ON p.transaction_id = d.transaction_id
-         JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY d.line",
-        &|row| {
-            Ok(Event::Became {
-                transaction: row.text(1)?.to_owned(),
-                state: row.text(2)?.to_owned(),
-                reason: row.text(3)?.to_owned(),
-            })
-        },
-    )?;
-    add(
-        "SELECT n.at, n.note FROM notes n JOIN payments p ON p.transaction_id = n.transaction_id
-         JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY n.line",
-        &|row| Ok(Event::Noted(row.text(1)?.to_owned())),
-    )?;
+         LEFT JOIN foreign_payments f ON f.transaction_id = p.transaction_id
+         WHERE p.transaction_id {OF_SALE} ORDER BY p.received_at, p.transaction_id"
+    );
+    add(&notified, &|row| {
+        Ok(Event::Notified {
+            transaction: row.text(1)?.to_owned(),
+            order_no: row.text(2)?.to_owned(),
+            amount: row.int(3)?,
+            currency: row.some_text(4)?.map(str::to_owned),
+        })
+    })?;
+    let became = |row: &Row| {
+        Ok(Event::Became {
+            transaction: row.text(1)?.to_owned(),
+            state: row.text(2)?.to_owned(),
+            reason: row.text(3)?.to_owned(),
+        })
+    };
+    let at_first = format!(
+        "SELECT received_at, transaction_id, first_state, first_reason FROM payments
+         WHERE transaction_id {OF_SALE} AND first_state IS NOT NULL ORDER BY received_at, transaction_id"
+    );
+    add(&at_first, &became)?;
+    let later = format!(
+        "SELECT at, transaction_id, state, reason FROM dispositions WHERE transaction_id {OF_SALE} ORDER BY line"
+    );
+    add(&later, &became)?;
+    let noted = format!("SELECT at, note FROM notes WHERE transaction_id {OF_SALE} ORDER BY line");
+    add(&noted, &|row| Ok(Event::Noted(row.text(1)?.to_owned())))?;
     if let Some(at) = row.some_int(5)? {
         events.push((Time(at), Event::Claimed));
     }
@@ -127,8 +134,9 @@ pub fn story(sql: &dyn Sql, sale: &str) -> Result<Option<Story>, Failed> {
     }
     // What happened in one transaction has one time, and stays in the order of a life.
     events.sort_by_key(|(at, _)| *at);
-    let bodies = "SELECT p.transaction_id, p.body FROM payments p
-        JOIN orders o ON o.order_no = p.order_no WHERE o.sale = ?1 ORDER BY p.received_at, p.transaction_id";
+    let bodies = format!(
+        "SELECT transaction_id, body FROM payments WHERE transaction_id {OF_SALE} ORDER BY received_at, transaction_id"
+    );
     let read = |row: &Row| {
         let body = match &row.0[1] {
             Value::Bytes(body) => packed::unpack(body).unwrap_or_default().into_owned(),
@@ -137,7 +145,7 @@ pub fn story(sql: &dyn Sql, sale: &str) -> Result<Option<Story>, Failed> {
         let transaction = row.text(0)?.to_owned();
         Ok(Payment { transaction, body })
     };
-    let payments = sql.rows(bodies, &[sale.into()])?;
+    let payments = sql.rows(&bodies, &[sale.into()])?;
     Ok(Some(Story {
         sale: sale.to_owned(),
         line,
@@ -162,24 +170,22 @@ pub fn note(
 }
 
 /// The most sales that a search finds.
-const MOST_FOUND: i64 = 50;
+const MOST_FOUND: usize = 50;
 /// The fewest characters of a number's end that are looked for.
 const SHORTEST: usize = 4;
 
+/// So many numbers with the same end are looked at in one search.
+const SEARCHED: i64 = 1_000;
+
 /// Sales by what a customer can tell: an order number, the platform's name of a payment, or an order number's end (four
-/// characters at least). Each with its name, newest first; what is looked for by its end is looked for among so many of the
-/// newest, or of those after that place.
-pub fn find(
-    sql: &dyn Sql,
-    told: &str,
-    (looked_at, after): (i64, Option<Key>),
-) -> Result<Sales, Failed> {
+/// characters at least). Each with its name; what is looked for by its end, newest number first, after that place.
+pub fn find(sql: &dyn Sql, told: &str, after: Option<Key>) -> Result<Sales, Failed> {
     const BY_NAME: &str = "SELECT s.created_at, s.kiosk, s.total, s.status, o.order_no, s.sale
         FROM orders o JOIN sales s ON s.sale = o.sale
         WHERE o.order_no IN (?1, (SELECT order_no FROM payments WHERE transaction_id = ?1))";
-    if told.chars().count() < SHORTEST {
+    let Some((from, _)) = told.char_indices().rev().nth(SHORTEST - 1) else {
         return Ok(Sales::default());
-    }
+    };
     let read = |row: &Row| Ok((row.text(5)?.to_owned(), Line::read(row)?));
     let named = sql.rows(BY_NAME, &[told.into()])?;
     if !named.is_empty() {
@@ -189,11 +195,43 @@ pub fn find(
             looked_to: None,
         });
     }
-    let of = SalesOf {
-        ending: told.to_owned(),
-        looked_at,
-        ..SalesOf::time(Time(i64::MIN), Time(i64::MAX))
-    };
-    let most = MOST_FOUND;
-    reports::sales(sql, &of, &Part { after, most })
+    // In the words of the index `orders_by_ending`.
+    const BY_ENDING: &str = "SELECT registered_at, order_no, sale FROM orders
+        WHERE substr(order_no, length(order_no) - 3) = ?1
+            AND registered_at <= ?2 AND (registered_at < ?2 OR order_no < ?3)
+        ORDER BY registered_at DESC, order_no DESC LIMIT ?4";
+    const BY_SALE: &str =
+        "SELECT s.created_at, s.kiosk, s.total, s.status, CAST(?2 AS TEXT), s.sale
+        FROM sales s WHERE s.sale = ?1";
+    let place = after.unwrap_or(Key {
+        at: i64::MAX,
+        name: String::new(),
+    });
+    let asked = [
+        told[from..].into(),
+        place.at.into(),
+        (&place.name).into(),
+        SEARCHED.into(),
+    ];
+    let rows = sql.rows(BY_ENDING, &asked)?;
+    let (mut found, mut seen) = (Sales::default(), 0);
+    for row in &rows {
+        if found.lines.len() == MOST_FOUND {
+            break;
+        }
+        seen += 1;
+        let (order_no, sale) = (row.text(1)?, row.text(2)?);
+        // Two numbers of one sale may end alike.
+        let is_listed = found.lines.iter().any(|(listed, _)| listed == sale);
+        if order_no.ends_with(told) && !is_listed {
+            let of_sale = sql.row(BY_SALE, &[sale.into(), order_no.into()])?;
+            found.lines.push(read(&of_sale)?);
+        }
+    }
+    let is_all = seen == rows.len() && (seen as i64) < SEARCHED;
+    if let (Some(last), false) = (rows[..seen].last(), is_all) {
+        let (at, name) = (last.int(0)?, last.text(1)?.to_owned());
+        found.looked_to = Some(Key { at, name });
+    }
+    Ok(found)
 }

@@ -89,8 +89,8 @@ pub fn balance(sql: &dyn Sql) -> Result<Balance, Failed> {
     const WAITING: &str = "SELECT count(*) FILTER (WHERE state = 'waiting' AND paid_by <=
             (SELECT upto FROM counted WHERE what = 'payments')),
         count(*) FILTER (WHERE paid IS DISTINCT FROM total OR (status = 'paid' AND state IS DISTINCT FROM 'waiting'))
-        FROM (SELECT s.paid_by, s.total, s.status, p.total AS paid, (SELECT d.state FROM dispositions d
-                WHERE d.transaction_id = s.paid_by ORDER BY d.line DESC LIMIT 1) AS state
+        FROM (SELECT s.paid_by, s.total, s.status, p.total AS paid, coalesce((SELECT d.state FROM dispositions d
+                WHERE d.transaction_id = s.paid_by ORDER BY d.line DESC LIMIT 1), p.first_state) AS state
             FROM sales s LEFT JOIN payments p ON p.transaction_id = s.paid_by
             WHERE s.ended_at IS NULL AND s.status IN ('paid', 'claimed')) AS live";
     let sums = read_sums(sql, MONEY)?;
@@ -106,8 +106,8 @@ pub fn full_balance(sql: &dyn Sql) -> Result<(Balance, Vec<String>), Failed> {
         FROM books GROUP BY state";
     const VERIFIED: &str = "SELECT 0, 'money/verified', count(*), CAST(coalesce(sum(total), 0) AS BIGINT) FROM payments";
     // A sale's payment is of its exact amount, and waits exactly as long as the sale is paid or claimed.
-    const DISAGREE: &str = "SELECT count(*) FROM (SELECT s.total, s.status, p.total AS paid, (SELECT d.state
-                FROM dispositions d WHERE d.transaction_id = s.paid_by ORDER BY d.line DESC LIMIT 1) AS state
+    const DISAGREE: &str = "SELECT count(*) FROM (SELECT s.total, s.status, p.total AS paid, coalesce((SELECT d.state
+                FROM dispositions d WHERE d.transaction_id = s.paid_by ORDER BY d.line DESC LIMIT 1), p.first_state) AS state
             FROM sales s LEFT JOIN payments p ON p.transaction_id = s.paid_by WHERE s.paid_by IS NOT NULL) AS paid_sales
         WHERE paid IS DISTINCT FROM total OR (state = 'waiting' AND status NOT IN ('paid', 'claimed'))
             OR (status = 'paid' AND state IS DISTINCT FROM 'waiting')";
@@ -275,7 +275,7 @@ const SALES_COUNTED: [&str; 5] = [
         ON CONFLICT (day, kiosk) DO UPDATE SET count = takings.count + excluded.count, fen = takings.fen + excluded.fen",
     "INSERT INTO sales_of_kiosk (kiosk, created_at, sale) SELECT kiosk, created_at, sale FROM sales
         WHERE sale > ?1 AND sale <= ?2 ON CONFLICT DO NOTHING",
-    "INSERT INTO sales_gone_wrong (status, created_at, sale) SELECT status, created_at, sale FROM sales
+    "INSERT INTO sales_gone_wrong (status, created_at, sale, kiosk) SELECT status, created_at, sale, kiosk FROM sales
         WHERE sale > ?1 AND sale <= ?2 AND status IN ('not-dispensed', 'unknown', 'expired') ON CONFLICT DO NOTHING",
 ];
 

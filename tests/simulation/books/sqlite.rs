@@ -2,6 +2,7 @@
 //! loses power.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::mpsc;
@@ -25,6 +26,8 @@ pub struct SqliteStore {
     connection: Option<Connection>,
     /// Whether any sale has not ended, if that was looked up since the last commit.
     live: Option<bool>,
+    /// The lines of the books that were told: of which payment, and 0 for what it was at first.
+    told: BTreeSet<(TransactionId, i64)>,
 }
 
 impl SqliteStore {
@@ -39,6 +42,7 @@ impl SqliteStore {
             kiosk,
             connection,
             live: None,
+            told: BTreeSet::new(),
         }
     }
 
@@ -149,15 +153,28 @@ impl Store for SqliteStore {
     }
 
     fn lines(&mut self, from: usize, line: &mut dyn FnMut(TransactionId, Stands)) {
+        // What a payment is at first, and what came after, in the order of time. What was told before may stand anywhere in
+        // it: one moment has several.
         const LINES: &str =
-            "SELECT transaction_id, state, reason FROM dispositions WHERE line > ?1 ORDER BY line";
-        let mut statement = self.connection().prepare_cached(LINES).expect("SQL");
-        let mut rows = statement.query([from as i64]).expect("rows");
-        while let Some(row) = rows.next().expect("a row") {
-            let (state, reason): (String, String) =
-                (row.get(1).expect("a state"), row.get(2).expect("a reason"));
-            line(name(row, 0), Stands::read(&state, &reason));
+            "SELECT transaction_id, first_state, first_reason, received_at, 0 FROM payments
+            UNION ALL SELECT transaction_id, state, reason, at, line FROM dispositions ORDER BY 4, 5";
+        let mut told = std::mem::take(&mut self.told);
+        if from == 0 {
+            told.clear();
         }
+        let mut statement = self.connection().prepare_cached(LINES).expect("SQL");
+        let mut rows = statement.query([]).expect("rows");
+        while let Some(row) = rows.next().expect("a row") {
+            let transaction: TransactionId = name(row, 0);
+            if told.insert((transaction, row.get(4).expect("a line"))) {
+                let (state, reason): (String, String) =
+                    (row.get(1).expect("a state"), row.get(2).expect("a reason"));
+                line(transaction, Stands::read(&state, &reason));
+            }
+        }
+        drop(rows);
+        drop(statement);
+        self.told = told;
     }
 
     fn sale(&mut self, sale: SaleId) -> Option<Held> {

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::merchant::store::NotUsable;
 
 /// Each entry is applied once, in order, and never edited after a release.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     r#"
 CREATE TABLE sales (
     sale        TEXT PRIMARY KEY,
@@ -419,10 +419,179 @@ CREATE TRIGGER dispositions_mispaid AFTER INSERT ON dispositions
 WHEN NEW.state = 'refund-due' AND NEW.reason IN ('amount', 'unknown-order', 'currency')
 BEGIN INSERT INTO mispaid VALUES (NEW.at, NEW.transaction_id, NEW.reason) ON CONFLICT DO NOTHING; END;
 "#,
+    // A payment that buys costs one row and few pages, the steps of a life are compared and not looked up in lists, and
+    // what is looked for by a number's end, or of one kiosk's, is found without looking through years.
+    r#"
+-- Sales anew: conditions without lists, for which SQLite makes a table each time, and no index by payment. A payment can pay
+-- one sale only, the one that has its number: `sales_edges` sees to that. Foreign keys are off meanwhile (`migrate`).
+CREATE TABLE new_sales (
+    sale        TEXT PRIMARY KEY,
+    kiosk       TEXT NOT NULL,
+    total       INTEGER NOT NULL CHECK (total BETWEEN 1 AND 100000000),
+    status      TEXT NOT NULL DEFAULT 'open',
+    created_at  INTEGER NOT NULL,
+    paid_by     TEXT,
+    paid_at     INTEGER,
+    claim       TEXT,
+    claimed_at  INTEGER,
+    ended_at    INTEGER,
+    CHECK (status = 'open' OR status = 'paid' OR status = 'claimed' OR status = 'dispensed' OR status = 'closed'
+        OR status = 'expired' OR status = 'not-dispensed' OR status = 'unknown'),
+    CHECK ((status = 'open' OR status = 'closed') = (paid_by IS NULL)),
+    CHECK ((status = 'open' OR status = 'paid' OR status = 'closed' OR status = 'expired') = (claim IS NULL)),
+    CHECK ((status = 'open' OR status = 'paid' OR status = 'claimed') = (ended_at IS NULL))
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_sales SELECT sale, kiosk, total, status, created_at, paid_by, paid_at, claim, claimed_at, ended_at
+    FROM sales ORDER BY sale;
+DROP TABLE sales;
+ALTER TABLE new_sales RENAME TO sales;
+CREATE INDEX sales_live ON sales (kiosk) WHERE ended_at IS NULL;
+CREATE INDEX sales_by_time ON sales (created_at);
+
+-- What a payment is at first stands in its own row; `dispositions` has what came after, and all of what older versions wrote.
+ALTER TABLE payments ADD COLUMN first_state TEXT
+    CHECK (first_state = 'waiting' OR first_state = 'refund-due' OR first_state = 'review');
+ALTER TABLE payments ADD COLUMN first_reason TEXT CHECK ((first_reason IS NULL) = (first_state IS NULL));
+DROP VIEW books;
+CREATE VIEW books AS
+    SELECT p.transaction_id, p.order_no, p.total, p.trade_type, p.time_end, p.received_at, p.body,
+        coalesce(d.state, p.first_state) AS state, coalesce(d.reason, p.first_reason) AS reason,
+        coalesce(d.at, p.received_at) AS since
+    FROM payments p LEFT JOIN dispositions d ON d.line =
+        (SELECT max(line) FROM dispositions WHERE transaction_id = p.transaction_id);
+-- A payment that waited at first is found by its sale (`paid_by`).
+DROP INDEX payments_by_order;
+CREATE INDEX payments_by_order ON payments (order_no) WHERE first_state IS DISTINCT FROM 'waiting';
+
+CREATE INDEX orders_by_ending ON orders (substr(order_no, length(order_no) - 3), registered_at);
+ALTER TABLE sales_gone_wrong ADD COLUMN kiosk TEXT;
+UPDATE sales_gone_wrong SET kiosk = (SELECT kiosk FROM sales WHERE sales.sale = sales_gone_wrong.sale);
+CREATE INDEX sales_gone_wrong_of_kiosk ON sales_gone_wrong (kiosk, status, created_at);
+
+CREATE TRIGGER sales_begin_open BEFORE INSERT ON sales WHEN NEW.status <> 'open' OR NEW.ended_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a sale begins open'); END;
+CREATE TRIGGER sales_stay BEFORE DELETE ON sales BEGIN SELECT RAISE(ABORT, 'sales are kept'); END;
+CREATE TRIGGER sales_fixed BEFORE UPDATE OF sale, kiosk, total, created_at ON sales
+BEGIN SELECT RAISE(ABORT, 'what a sale is stays as it is'); END;
+-- By the table's conditions the status says which of payment, claim and end there are. So a step of its life is one of them
+-- that comes, and none that goes or changes. FAIL, not ABORT: before the row is changed there is nothing to take back, and
+-- SQLite keeps no journal for it.
+CREATE TRIGGER sales_edges BEFORE UPDATE OF status, paid_by, claim, ended_at ON sales
+WHEN OLD.ended_at IS NOT NULL
+    OR (OLD.paid_by IS NOT NEW.paid_by) + (OLD.claim IS NOT NEW.claim) + (NEW.ended_at IS NOT NULL) <> 1
+    OR OLD.claim IS NOT NULL AND NEW.claim IS NOT OLD.claim
+    OR NEW.paid_by IS NOT OLD.paid_by AND (OLD.paid_by IS NOT NULL OR NOT EXISTS (
+        SELECT 1 FROM payments p JOIN orders o ON o.order_no = p.order_no
+        WHERE p.transaction_id = NEW.paid_by AND o.sale = NEW.sale))
+BEGIN SELECT RAISE(FAIL, 'a sale takes only the steps of its life'); END;
+CREATE TRIGGER sales_listed AFTER INSERT ON sales
+BEGIN INSERT INTO sales_of_kiosk VALUES (NEW.kiosk, NEW.created_at, NEW.sale); END;
+CREATE TRIGGER sales_begun_counted AFTER INSERT ON sales
+WHEN NEW.sale <= (SELECT upto FROM counted WHERE what = 'sales')
+BEGIN
+    INSERT INTO tallies VALUES ((NEW.created_at + 28800000) / 86400000, 'began', 1, NEW.total)
+    ON CONFLICT (day, key) DO UPDATE SET count = tallies.count + 1, fen = tallies.fen + excluded.fen;
+END;
+CREATE TRIGGER sales_ended_counted AFTER UPDATE OF ended_at ON sales
+WHEN OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL
+    AND NEW.sale <= (SELECT upto FROM counted WHERE what = 'sales')
+BEGIN
+    INSERT INTO tallies VALUES ((NEW.created_at + 28800000) / 86400000, NEW.status, 1, NEW.total)
+    ON CONFLICT (day, key) DO UPDATE SET count = tallies.count + 1, fen = tallies.fen + excluded.fen;
+    INSERT INTO takings SELECT (NEW.created_at + 28800000) / 86400000, NEW.kiosk, 1, NEW.total
+        WHERE NEW.status = 'dispensed'
+    ON CONFLICT (day, kiosk) DO UPDATE SET count = takings.count + 1, fen = takings.fen + excluded.fen;
+END;
+CREATE TRIGGER sales_gone_wrong_listed AFTER UPDATE OF ended_at ON sales
+WHEN OLD.ended_at IS NULL AND (NEW.status = 'not-dispensed' OR NEW.status = 'unknown' OR NEW.status = 'expired')
+BEGIN
+    INSERT INTO sales_gone_wrong (status, created_at, sale, kiosk)
+    VALUES (NEW.status, NEW.created_at, NEW.sale, NEW.kiosk);
+END;
+
+-- Payments by what they were at first. The sums of money in `tallies` are, from here on, what dispositions have moved from
+-- one state to another, and what was counted before: the equation holds if nothing got lost on the way.
+CREATE TABLE booked (
+    line   INTEGER PRIMARY KEY,
+    state  TEXT NOT NULL,
+    count  INTEGER NOT NULL,
+    fen    INTEGER NOT NULL,
+    -- How far older payments have been counted, as in `counted`.
+    upto   TEXT NOT NULL
+) STRICT;
+INSERT INTO booked SELECT 1, 'waiting', 0, 0, upto FROM counted WHERE what = 'payments';
+INSERT INTO booked SELECT 2, 'refund-due', 0, 0, upto FROM counted WHERE what = 'payments';
+INSERT INTO booked SELECT 3, 'review', 0, 0, upto FROM counted WHERE what = 'payments';
+CREATE TRIGGER counted_payments AFTER UPDATE ON counted WHEN NEW.what = 'payments'
+BEGIN UPDATE booked SET upto = NEW.upto; END;
+DROP VIEW sums;
+CREATE VIEW sums AS SELECT day, key, count, fen FROM tallies
+    UNION ALL SELECT 0, 'money/' || state, count, fen FROM booked
+    UNION ALL SELECT 0, 'money/verified', count, fen FROM booked;
+-- The states that payments are moved to have their rows: the triggers need not ask whether they are there.
+INSERT INTO tallies VALUES (0, 'money/waiting', 0, 0), (0, 'money/dispensed', 0, 0), (0, 'money/refund-due', 0, 0),
+    (0, 'money/refunded', 0, 0), (0, 'money/review', 0, 0) ON CONFLICT DO NOTHING;
+DROP TRIGGER payments_counted;
+CREATE TRIGGER payments_counted AFTER INSERT ON payments
+BEGIN
+    UPDATE booked SET count = count + 1, fen = fen + NEW.total
+    WHERE line = CASE NEW.first_state WHEN 'waiting' THEN 1 WHEN 'refund-due' THEN 2 WHEN 'review' THEN 3 END
+        AND NEW.transaction_id <= upto;
+END;
+CREATE TRIGGER payments_owed AFTER INSERT ON payments WHEN NEW.first_state <> 'waiting'
+BEGIN
+    INSERT INTO owed VALUES (NEW.transaction_id, NEW.first_state, NEW.first_reason, NEW.received_at);
+    INSERT INTO mispaid SELECT NEW.received_at, NEW.transaction_id, NEW.first_reason
+        WHERE NEW.first_state = 'refund-due'
+            AND (NEW.first_reason = 'amount' OR NEW.first_reason = 'unknown-order' OR NEW.first_reason = 'currency');
+END;
+
+DROP TRIGGER dispositions_edges;
+CREATE TRIGGER dispositions_edges BEFORE INSERT ON dispositions
+WHEN NOT CASE coalesce(
+        (SELECT state || '/' || reason FROM dispositions
+            WHERE transaction_id = NEW.transaction_id ORDER BY line DESC LIMIT 1),
+        (SELECT first_state || '/' || first_reason FROM payments WHERE transaction_id = NEW.transaction_id), 'new')
+    WHEN 'waiting/' THEN NEW.state = 'dispensed' OR NEW.state = 'refund-due' OR NEW.state = 'review'
+    WHEN 'review/silent' THEN NEW.state = 'dispensed' OR NEW.state = 'refund-due' OR NEW.state = 'review'
+    WHEN 'review/unknown' THEN NEW.state = 'dispensed' OR NEW.state = 'refund-due'
+    WHEN 'review/gap' THEN NEW.state = 'dispensed' OR NEW.state = 'refund-due'
+    WHEN 'refund-due/unknown-order' THEN NEW.state = 'waiting' OR NEW.state = 'refunded'
+    WHEN 'refund-due/late' THEN NEW.state = 'refunded'
+    WHEN 'refund-due/duplicate' THEN NEW.state = 'refunded'
+    WHEN 'refund-due/amount' THEN NEW.state = 'refunded'
+    WHEN 'refund-due/expired' THEN NEW.state = 'refunded'
+    WHEN 'refund-due/not-dispensed' THEN NEW.state = 'refunded'
+    WHEN 'refund-due/decided' THEN NEW.state = 'refunded'
+    WHEN 'refund-due/bill-only' THEN NEW.state = 'refunded'
+    WHEN 'refund-due/currency' THEN NEW.state = 'refunded'
+    WHEN 'new' THEN NEW.state = 'waiting' OR NEW.state = 'refund-due' OR NEW.state = 'review'
+    ELSE 0 END
+BEGIN SELECT RAISE(ABORT, 'a payment takes only the steps of its life'); END;
+
+DROP TRIGGER dispositions_counted;
+CREATE TRIGGER dispositions_counted AFTER INSERT ON dispositions
+WHEN NEW.transaction_id <= (SELECT upto FROM counted WHERE what = 'payments')
+BEGIN
+    UPDATE tallies SET count = count - 1,
+        fen = fen - (SELECT total FROM payments WHERE transaction_id = NEW.transaction_id)
+    WHERE day = 0 AND key = 'money/' || coalesce(
+        (SELECT state FROM dispositions
+            WHERE transaction_id = NEW.transaction_id AND line < NEW.line ORDER BY line DESC LIMIT 1),
+        (SELECT first_state FROM payments WHERE transaction_id = NEW.transaction_id));
+    UPDATE tallies SET count = count + 1,
+        fen = fen + (SELECT total FROM payments WHERE transaction_id = NEW.transaction_id)
+    WHERE day = 0 AND key = 'money/' || NEW.state;
+END;
+"#,
 ];
 
 /// Brings the database to the newest schema. One that is newer than this program knows is refused.
 pub fn migrate(connection: &Connection) -> Result<(), NotUsable> {
+    // A table that others refer to is made anew by one of them; nothing else could be switched within a transaction.
+    let foreign_keys: bool =
+        connection.pragma_query_value(None, "foreign_keys", |row| row.get(0))?;
+    connection.pragma_update(None, "foreign_keys", false)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let applied = version(connection)?;
     super::refuse_newer(applied, MIGRATIONS.len())?;
@@ -431,6 +600,7 @@ pub fn migrate(connection: &Connection) -> Result<(), NotUsable> {
         connection.pragma_update(None, "user_version", (number + 1) as i64)?;
     }
     connection.execute_batch("COMMIT")?;
+    connection.pragma_update(None, "foreign_keys", foreign_keys)?;
     Ok(())
 }
 
