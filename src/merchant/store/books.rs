@@ -407,8 +407,9 @@ mod tests {
     fn no_request_reads_everything_that_ever_was() {
         const HOUR: Duration = Duration::from_secs(3600);
         // Each of these is small, or is walked in its own order and left when enough was found.
-        const NOT_MUCH: [&str; 18] = [
+        const NOT_MUCH: [&str; 19] = [
             "SCAN booked",
+            "SCAN sums",
             "SCAN CONSTANT ROW",
             "SCAN asked",
             "SCAN gaps",

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, Statement};
 use tokio::sync::oneshot;
 
 use crate::merchant::store::Unavailable;
@@ -180,15 +180,19 @@ impl Drop for EndsTheProcess {
 
 fn write_groups(connection: Connection, queue: &Receiver<Job>) {
     let _guard = EndsTheProcess;
-    while let Ok(first) = queue.recv() {
-        let group = iter::once(first).chain(queue.try_iter());
-        if let Err(error) = commit_together(&connection, group) {
-            tracing::error!(
-                "the books cannot be written: {error}; the process ends, a restart recovers"
-            );
-            crate::log::flush();
-            std::process::exit(1);
+    let write_all = || {
+        let mut transactions = Transactions::of(&connection)?;
+        while let Ok(first) = queue.recv() {
+            transactions.commit_together(iter::once(first).chain(queue.try_iter()))?;
         }
+        Ok::<_, rusqlite::Error>(())
+    };
+    if let Err(error) = write_all() {
+        tracing::error!(
+            "the books cannot be written: {error}; the process ends, a restart recovers"
+        );
+        crate::log::flush();
+        std::process::exit(1);
     }
 }
 
@@ -197,58 +201,81 @@ pub fn commit_together(
     connection: &Connection,
     jobs: impl IntoIterator<Item = Job>,
 ) -> rusqlite::Result<()> {
-    let mut jobs = jobs.into_iter().take(GROUP);
-    while let Some(first) = jobs.next() {
-        if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
-            // Somebody else holds the database: nothing was begun, so nothing is in doubt. Any other error is no reason to
-            // go on.
-            let held = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
-            let code = error.sqlite_error_code();
-            if !code.is_some_and(|code| held.contains(&code)) {
-                return Err(error);
-            }
-            first(Err(Failed::from(error).into()))(Ok(()));
-            return Ok(());
-        }
-        let mut begun = Begun {
-            connection,
-            is_empty: true,
-        };
-        let first = first(Ok(begun));
-        if connection.is_autocommit() {
-            // It has failed, and nothing is begun any more: the others begin anew.
-            first(Ok(()));
-            continue;
-        }
-        begun.is_empty = false;
-        let mut answers = vec![first];
-        answers.extend(jobs.map(|job| job(Ok(begun))));
-        if planted::has(Bug::AnswerBeforeCommit) {
-            answers.drain(..).for_each(|answer| answer(Ok(())));
-        }
-        let committed = commit(connection)?;
-        let answer_all = |answer: Answer| answer(committed.clone());
-        answers.into_iter().for_each(answer_all);
-        return Ok(());
-    }
-    Ok(())
+    Transactions::of(connection)?.commit_together(jobs)
 }
 
-/// Commits, or tells why nothing is committed. After an error nobody knows what is.
-fn commit(connection: &Connection) -> rusqlite::Result<Result<(), Unavailable>> {
-    match run(connection, "COMMIT") {
-        Ok(()) => Ok(Ok(())),
-        // What makes the transaction count was not written, so nothing is in doubt: it is rolled back, and was not made.
-        Err(error) if is_not_begun(&error) => {
-            if !connection.is_autocommit() {
-                run(connection, "ROLLBACK")?;
+/// The statements around every group of requests, prepared once.
+struct Transactions<'a> {
+    connection: &'a Connection,
+    begin: Statement<'a>,
+    commit: Statement<'a>,
+}
+
+impl Transactions<'_> {
+    fn of(connection: &Connection) -> rusqlite::Result<Transactions<'_>> {
+        Ok(Transactions {
+            connection,
+            begin: connection.prepare("BEGIN IMMEDIATE")?,
+            commit: connection.prepare("COMMIT")?,
+        })
+    }
+
+    fn commit_together(&mut self, jobs: impl IntoIterator<Item = Job>) -> rusqlite::Result<()> {
+        let connection = self.connection;
+        let mut jobs = jobs.into_iter().take(GROUP);
+        while let Some(first) = jobs.next() {
+            if let Err(error) = self.begin.execute([]) {
+                // Somebody else holds the database: nothing was begun, so nothing is in doubt. Any other error is no reason to
+                // go on.
+                let held = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
+                let code = error.sqlite_error_code();
+                if !code.is_some_and(|code| held.contains(&code)) {
+                    return Err(error);
+                }
+                first(Err(Failed::from(error).into()))(Ok(()));
+                return Ok(());
             }
-            Ok(Err(match error.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => Unavailable(DISK_FULL.to_owned()),
-                _ => Failed::from(error).into(),
-            }))
+            let mut begun = Begun {
+                connection,
+                is_empty: true,
+            };
+            let first = first(Ok(begun));
+            if connection.is_autocommit() {
+                // It has failed, and nothing is begun any more: the others begin anew.
+                first(Ok(()));
+                continue;
+            }
+            begun.is_empty = false;
+            let mut answers = vec![first];
+            answers.extend(jobs.map(|job| job(Ok(begun))));
+            if planted::has(Bug::AnswerBeforeCommit) {
+                answers.drain(..).for_each(|answer| answer(Ok(())));
+            }
+            let committed = self.commit()?;
+            let answer_all = |answer: Answer| answer(committed.clone());
+            answers.into_iter().for_each(answer_all);
+            return Ok(());
         }
-        Err(error) => Err(error),
+        Ok(())
+    }
+
+    /// Commits, or tells why nothing is committed. After an error nobody knows what is.
+    fn commit(&mut self) -> rusqlite::Result<Result<(), Unavailable>> {
+        let connection = self.connection;
+        match self.commit.execute([]) {
+            Ok(_) => Ok(Ok(())),
+            // What makes the transaction count was not written, so nothing is in doubt: it is rolled back, and was not made.
+            Err(error) if is_not_begun(&error) => {
+                if !connection.is_autocommit() {
+                    run(connection, "ROLLBACK")?;
+                }
+                Ok(Err(match error.sqlite_error_code() {
+                    Some(ErrorCode::DiskFull) => Unavailable(DISK_FULL.to_owned()),
+                    _ => Failed::from(error).into(),
+                }))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -293,6 +320,32 @@ mod tests {
             })
             .await;
         assert_eq!(count, Ok(2));
+    }
+
+    #[test]
+    fn a_request_that_fails_first_leaves_a_transaction_to_the_others() {
+        let connection = Connection::open_in_memory().expect("memory");
+        let table = "CREATE TABLE lines (line TEXT PRIMARY KEY)";
+        connection.execute_batch(table).expect("a table");
+        let (sender, answers) = mpsc::channel();
+        let jobs = ["", "a", "", "b"].map(|line| {
+            let sender = sender.clone();
+            let request = move |connection: &Connection| match line {
+                "" => insert("half")(connection).and_then(|()| insert("half")(connection)),
+                line => insert(line)(connection),
+            };
+            job(request, move |answer| {
+                sender.send(answer.is_ok()).expect("it is waited for");
+            })
+        });
+        commit_together(&connection, jobs).expect("committed");
+        let answers: Vec<bool> = answers.try_iter().collect();
+        assert_eq!(answers, [false, true, false, true]);
+        let lines = "SELECT string_agg(line, '') FROM lines";
+        let lines: String = connection
+            .query_row(lines, [], |row| row.get(0))
+            .expect("read");
+        assert_eq!(lines, "ab");
     }
 
     #[tokio::test]
