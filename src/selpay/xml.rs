@@ -307,7 +307,7 @@ fn is_xml_text(text: &str) -> bool {
     let (controls, rare) = text.bytes().fold((false, false), |(controls, rare), byte| {
         (controls | is_control(byte), rare | (byte == 0xef))
     });
-    !controls && !(rare && text.contains(['\u{fffe}', '\u{ffff}']))
+    !(controls || rare && text.contains(['\u{fffe}', '\u{ffff}']))
 }
 
 /// Whether XML 1.0 allows the character at all.

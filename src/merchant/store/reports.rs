@@ -441,7 +441,7 @@ pub fn key_of((sale, line): &(String, Line)) -> Key {
 
 /// Sales, newest first.
 pub fn sales(sql: &dyn Sql, of: &SalesOf, part: &Part) -> Result<Sales, Failed> {
-    /// So many are read at once.
+    /// So many are read at once, at most.
     const AT_ONCE: i64 = 1000;
     const LIVE: [&str; 3] = ["open", "paid", "claimed"];
     const GONE_WRONG: [&str; 3] = ["not-dispensed", "unknown", "expired"];
@@ -515,7 +515,8 @@ pub fn sales(sql: &dyn Sql, of: &SalesOf, part: &Part) -> Result<Sales, Failed> 
             let looked_to = after.filter(|_| !is_end);
             return Ok(Sales { lines, looked_to });
         }
-        chunk = AT_ONCE;
+        // Most lists are full after a few more.
+        chunk = (chunk * 2).min(AT_ONCE);
     }
 }
 
