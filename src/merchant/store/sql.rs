@@ -145,17 +145,18 @@ pub trait Sql {
     /// Runs a statement that returns rows.
     fn rows(&self, statement: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Failed>;
 
-    /// Ends a `SELECT` of a table's own rows which this transaction is going to change: others must wait for it.
-    fn locked(&self) -> &'static str {
-        ""
-    }
-
     /// What is asked from here on in this transaction may take ten minutes.
     fn take_time(&self) -> Result<(), Failed> {
         Ok(())
     }
 
-    /// Nobody else changes sales or payments until this transaction ends. Comes before anything else in it.
+    /// This transaction is going to change sales or payments: from here to its end no other does. Comes before anything else in
+    /// it.
+    fn take_turn(&self) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    /// The same, and servers of version 0.1.0 beside, which know of no turns, wait as well.
     fn alone(&self) -> Result<(), Failed> {
         Ok(())
     }
