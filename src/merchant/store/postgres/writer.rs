@@ -5,17 +5,18 @@
 //! ([`GroupBooks`]), each seeing what those before it have made. Answers leave after the commit. A group that fails is tried
 //! again; if one of its requests may be why, each is tried alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ::postgres::types::ToSql;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 use tokio_postgres::{Client, Statement};
 
 use crate::merchant::ledger::Time;
@@ -32,26 +33,28 @@ use crate::merchant::store::postgres::{
 use crate::merchant::store::requests::{Books, Reads};
 use crate::merchant::store::sql::{Failed, Row, Value};
 
+/// The part of a commit's time for which those who were answered are awaited before the next.
+const GATHERED_FOR: u32 = 4;
 /// How often a group is tried again as it is; its requests have the rest of their time alone.
 const GROUP_ATTEMPTS: u32 = 3;
 
 /// The way to the writer.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    requests: mpsc::Sender<Box<dyn Request>>,
+    requests: SyncSender<Box<dyn Request>>,
 }
 
 impl Writer {
     /// Starts the writer's thread; it ends when the last `Writer` is gone.
     pub fn start(url: String) -> io::Result<Writer> {
-        let (requests, queue) = mpsc::channel(QUEUE);
+        let (requests, queue) = mpsc::sync_channel(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let writer = thread::Builder::new().name("books".to_owned());
         writer.spawn(move || {
             let _guard = EndsTheProcess;
-            runtime.block_on(write_groups(url, queue));
+            write_groups(url, &runtime, &queue);
         })?;
         Ok(Writer { requests })
     }
@@ -76,7 +79,7 @@ impl Writer {
             .try_send(pending)
             .map_err(|error| match error {
                 TrySendError::Full(_) => Unavailable("too many requests wait".to_owned()),
-                TrySendError::Closed(_) => Unavailable("the writer has ended".to_owned()),
+                TrySendError::Disconnected(_) => Unavailable("the writer has ended".to_owned()),
             })?;
         answer
             .await
@@ -131,21 +134,31 @@ where
 
 type Group = Vec<Box<dyn Request>>;
 
-async fn write_groups(url: String, mut queue: mpsc::Receiver<Box<dyn Request>>) {
+/// Until the last [`Writer`] is gone.
+fn write_groups(url: String, runtime: &Runtime, queue: &Receiver<Box<dyn Request>>) {
     let mut writing = Writing { url, session: None };
-    while let Some(first) = queue.recv().await {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            match queue.try_recv() {
-                Ok(next) => group.push(next),
-                Err(_) => break,
-            }
+    let mut waiting = VecDeque::new();
+    let (mut expected, mut gather_until) = (1, Instant::now());
+    loop {
+        if waiting.is_empty() {
+            let Ok(first) = queue.recv() else { return };
+            waiting.push_back(first);
         }
-        let (in_time, late): (Group, Group) = group
-            .into_iter()
-            .partition(|request| request.asked_at().elapsed() < PATIENCE);
-        answer_all(late, &Err(Unavailable("too many requests wait".to_owned())));
-        writing.commit(in_time).await;
+        while waiting.len() < expected {
+            let left = gather_until.saturating_duration_since(Instant::now());
+            let Ok(next) = queue.recv_timeout(left) else {
+                break;
+            };
+            waiting.push_back(next);
+        }
+        waiting.extend(queue.try_iter().take(GROUP));
+        let group: Group = waiting.drain(..waiting.len().min(GROUP)).collect();
+        let (count, began) = (group.len(), Instant::now());
+        runtime.block_on(writing.commit_in_time(group));
+        // A flush costs the same for few as for many, and who was just answered often asks again at once.
+        gather_until = Instant::now() + began.elapsed() / GATHERED_FOR;
+        waiting.extend(queue.try_iter().take(GROUP));
+        expected = (count + waiting.len()).min(GROUP);
     }
 }
 
@@ -181,6 +194,15 @@ struct Writing {
 }
 
 impl Writing {
+    /// Commits those that have not waited for too long.
+    async fn commit_in_time(&mut self, group: Group) {
+        let (in_time, late): (Group, Group) = group
+            .into_iter()
+            .partition(|request| request.asked_at().elapsed() < PATIENCE);
+        answer_all(late, &Err(Unavailable("too many requests wait".to_owned())));
+        self.commit(in_time).await;
+    }
+
     /// Commits a group and gives its answers, whatever that takes.
     async fn commit(&mut self, mut group: Group) {
         let mut pause = Duration::from_millis(1);
