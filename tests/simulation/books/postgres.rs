@@ -23,10 +23,10 @@ impl PostgresBooks {
     /// Books at this address, which the product begins.
     pub fn begin(url: &str, kiosk: KioskName) -> PostgresBooks {
         let address = Address::Postgres(url.to_owned());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
         PostgresBooks {
             kiosk,
-            runtime: runtime.build().expect("a runtime"),
+            runtime: runtime.enable_all().build().expect("a runtime"),
             store: Arc::new(Store::open(&address, super::CLAIM_TIME).expect("begun")),
             books: Beside::to_write(&address).expect("opened"),
             cleaner: postgres::Client::connect(url, postgres::NoTls).expect("connected"),
