@@ -2,8 +2,8 @@
 //! `cargo bench --bench merchant -- short postgres fleet` only those parts of it, in less time.
 //!
 //! The server is the real program on a disk, its clients are on loopback on the same two cores. Beside it servers as they are
-//! usually written, where this machine has what they need (`merchant/peers.rs`), and the version of ours that `MERCHANT_BEFORE`
-//! names, a program.
+//! usually written, where this machine has what they need (`benches/merchant/peers.rs`), and an older version of ours, if
+//! `MERCHANT_BEFORE` names its program.
 
 #[path = "merchant/client.rs"]
 mod client;

@@ -13,7 +13,7 @@ func open(database string) (book, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.MaxConns = 16
+	config.MaxConns = 32
 	pool, err := pgxpool.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err

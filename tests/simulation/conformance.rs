@@ -194,6 +194,40 @@ fn sqlite_and_postgres_answer_the_same() {
     run.expect("they agree");
 }
 
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn what_postgres_refuses_takes_no_other_request_of_its_group_with_it() {
+    let cluster = Cluster::start(&[]);
+    let address = Address::Postgres(cluster.url());
+    let store = Arc::new(Store::open(&address, CLAIM_TIME).expect("begun"));
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    let answers = runtime.block_on(async {
+        let mut asked = Vec::new();
+        for serial in 0..32 {
+            let mut payment = payment(0, 1, 0);
+            payment.transaction = TransactionId::new(&format!("T{serial}")).expect("a name");
+            // No text in PostgreSQL holds this.
+            payment.trade_type = (serial == 20).then(|| "\0".to_owned());
+            let store = Arc::clone(&store);
+            asked.push(tokio::spawn(async move {
+                store.pay(Time(1), payment, b"<xml/>".to_vec()).await
+            }));
+        }
+        let mut answers = Vec::new();
+        for answer in asked {
+            answers.push(answer.await.expect("it does not panic").is_ok());
+        }
+        answers
+    });
+    let refused: Vec<usize> = (0..32).filter(|serial| !answers[*serial]).collect();
+    assert_eq!(refused, [20]);
+    let mut books = Beside::to_read(&address).expect("opened");
+    let (balance, differences) = books.read(|sql| reports::full_balance(sql)).expect("read");
+    assert!(differences.is_empty() && balance.holds, "{balance:?}");
+    assert_eq!(balance.refund_due, 31 * 100);
+}
+
 /// Two servers on the same books, each asked for the same few sales by many at once.
 #[test]
 #[ignore = "needs PostgreSQL"]
@@ -276,4 +310,42 @@ fn two_servers_at_once_grant_a_sale_once_and_keep_the_sums() {
         balance.holds && differences.is_empty(),
         "{balance:?} {differences:?}"
     );
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_payment_at_one_server_while_its_number_is_registered_at_the_other_pays_its_sale() {
+    const SALES: u8 = 200;
+    let cluster = Cluster::start(&[]);
+    let address = Address::Postgres(cluster.url());
+    let open = || Arc::new(Store::open(&address, CLAIM_TIME).expect("begun"));
+    let servers = [open(), open()];
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        for serial in 0..SALES {
+            let sale = SaleId::from_random(serial.into());
+            let wanted = api::Register {
+                sale,
+                total: total(0),
+            };
+            let paid = payment(0, serial, 0);
+            let transaction = TransactionId::new(&format!("T{serial}")).expect("a name");
+            let paid = Payment {
+                transaction,
+                ..paid
+            };
+            let register = Question::Register(paid.order, wanted);
+            let pay = Question::Pay(paid, Arc::from(*b"<xml/>"));
+            let now = Time(1_000_000);
+            let (registered, paid) = tokio::join!(
+                ask(&servers[0], kiosk(), now, register),
+                ask(&servers[1], kiosk(), now, pay)
+            );
+            registered.and(paid).expect("both answer");
+        }
+    });
+    let mut books = Beside::to_read(&address).expect("opened");
+    let (balance, differences) = books.read(|sql| reports::full_balance(sql)).expect("read");
+    assert!(differences.is_empty() && balance.holds, "{balance:?}");
+    assert_eq!(balance.waiting, i64::from(SALES) * 100, "{balance:?}");
 }
