@@ -43,6 +43,8 @@ use times::Times;
 
 /// As many notifications at once.
 const CONNECTIONS: u64 = 32;
+/// The same where a fleet of shops is paid at once.
+const CROWD: u64 = 128;
 
 /// How long the parts take.
 #[derive(Clone, Copy)]
@@ -191,11 +193,16 @@ fn ours(shop: &Shop, asked_for: Duration) -> (Rate, Rate) {
     (one, many)
 }
 
-/// A peer beside ours, or why there is none.
-fn beside(what: &str, peer: Result<Program, String>, ours: &Rate, asked_for: Duration) {
+/// A peer beside ours, with as many connections, or why there is none.
+fn beside(
+    what: &str,
+    peer: &Result<Program, String>,
+    (ours, connections): (&Rate, u64),
+    asked_for: Duration,
+) {
     match peer {
         Ok(peer) => {
-            let theirs = rate(&peer.address, CONNECTIONS, asked_for);
+            let theirs = rate(&peer.address, connections, asked_for);
             let ratio = ours.second / theirs.second;
             told(what, &theirs, &format!("ours is {ratio:.1} × that"));
         }
@@ -228,14 +235,14 @@ fn on_sqlite(extent: Extent, slow_flush: Option<&Path>) {
     );
     beside(
         &format!("the same with Go, net/http, one commit each{when}"),
-        peers::go_on_sqlite(dir.path(), &words),
-        &many,
+        &peers::go_on_sqlite(dir.path(), &words),
+        (&many, CONNECTIONS),
         extent.asked_for,
     );
     beside(
         &format!("the same with Starlette on uvicorn, one process, one commit each{when}"),
-        peers::starlette(dir.path(), &words),
-        &many,
+        &peers::starlette(dir.path(), &words),
+        (&many, CONNECTIONS),
         extent.asked_for,
     );
 }
@@ -255,6 +262,7 @@ fn on_postgres(extent: Extent) {
     let cluster = postgres::Cluster::start(&flushing);
     let shop = Shop::open_on(&cluster.url(), "");
     let (one, many) = ours(&shop, extent.asked_for);
+    let crowd = rate(&shop.merchant.address, CROWD, extent.asked_for);
     drop(shop);
     told(
         &format!("durable payments on PostgreSQL, {CONNECTIONS} connections"),
@@ -264,13 +272,13 @@ fn on_postgres(extent: Extent) {
             many.second / one.second
         ),
     );
-    beside(
-        "the same with Go, net/http, pgx, one commit each",
-        peers::go_on_postgres(dir.path(), cluster.socket()),
-        &many,
-        extent.asked_for,
-    );
-    drop(cluster);
+    let go = peers::go_on_postgres(dir.path(), cluster.socket());
+    let with_go = "the same with Go, net/http, pgx, one commit each";
+    beside(with_go, &go, (&many, CONNECTIONS), extent.asked_for);
+    let with_crowd = format!("durable payments on PostgreSQL, {CROWD} connections");
+    told(&with_crowd, &crowd, "");
+    beside(with_go, &go, (&crowd, CROWD), extent.asked_for);
+    drop((go, cluster));
     let Ok(before) = env::var("MERCHANT_BEFORE") else {
         return println!(
             "| the same with an older version of ours | | | not compared: MERCHANT_BEFORE names none |"
