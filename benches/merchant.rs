@@ -55,6 +55,8 @@ struct Extent {
     fleets: &'static [u64],
 }
 
+type Part = fn(Extent);
+
 const LONG: Extent = Extent {
     asked_for: Duration::from_secs(8),
     fleets: &[1_000, 3_000, 10_000],
@@ -73,7 +75,7 @@ fn main() {
         }
     }
     println!("| what | | | beside |\n| --- | --- | --- | --- |");
-    let parts: [(&str, fn(Extent)); 7] = [
+    let parts: [(&str, Part); 7] = [
         ("judge", |_| judge()),
         ("sqlite", |extent| on_sqlite(extent, None)),
         ("slow-flush", on_slow_disk),
