@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use selpay_kiosk::ids::{KioskName, TransactionId};
+use selpay_kiosk::kiosk::net;
 use selpay_kiosk::merchant::ledger::Time;
 use selpay_kiosk::merchant::store::sql::{Failed, Row, Sql};
 use selpay_kiosk::merchant::store::{Address, Beside, Store, Unavailable, reports};
@@ -94,7 +95,7 @@ pub async fn ask(
         }
         Question::Poll(order) => {
             let order = store.order(kiosk, order).await?;
-            Reply::Order(order.map(|order| order.status))
+            Reply::Order(order.map(|order| net::standing(&order)))
         }
         Question::Claim(sale, claim) => {
             let claimed = store.claim(now, kiosk, sale, claim).await?;
