@@ -1,13 +1,16 @@
 //! What the merchant's server bears: `cargo bench --bench merchant` prints one table, measured in one run on this machine;
-//! `cargo bench --bench merchant -- fleet` only that part of it (judge, notifications, instructions, history, fleet).
+//! `cargo bench --bench merchant -- short postgres fleet` only those parts of it, in less time.
 //!
-//! The server is the real program on a disk, its clients are on loopback on the same two cores. Beside it, where Go is there,
-//! a server as it is usually written (`merchant/plain.go`).
+//! The server is the real program on a disk, its clients are on loopback on the same two cores. Beside it servers as they are
+//! usually written, where this machine has what they need (`benches/merchant/peers.rs`), and an older version of ours, if
+//! `MERCHANT_BEFORE` names its program.
 
 #[path = "merchant/client.rs"]
 mod client;
 #[path = "merchant/fleet.rs"]
 mod fleet;
+#[path = "merchant/peers.rs"]
+mod peers;
 #[path = "../tests/support"]
 mod support {
     pub mod postgres;
@@ -16,10 +19,10 @@ mod support {
 #[path = "support/times.rs"]
 mod times;
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -35,15 +38,34 @@ use selpay_kiosk::sale::SaleStatus;
 use selpay_kiosk::selpay::sign::SignKey;
 use support::postgres;
 use support::shop::{MCH_ID, Program, SIGN_KEY, Shop, paid, signed};
-use tempfile::TempDir;
 
 use client::Client;
 use times::Times;
 
 /// As many notifications at once.
 const CONNECTIONS: u64 = 32;
-/// How long each server is asked.
-const ASKED_FOR: Duration = Duration::from_secs(8);
+/// The same where a fleet of shops is paid at once.
+const CROWD: u64 = 128;
+
+/// How long the parts take.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// Each server is asked for so long.
+    asked_for: Duration,
+    /// Fleets of so many kiosks.
+    fleets: &'static [u64],
+}
+
+type Part = fn(Extent);
+
+const LONG: Extent = Extent {
+    asked_for: Duration::from_secs(8),
+    fleets: &[1_000, 3_000, 10_000],
+};
+const SHORT: Extent = Extent {
+    asked_for: Duration::from_secs(3),
+    fleets: &[1_000],
+};
 
 fn main() {
     allow_many_files();
@@ -54,18 +76,22 @@ fn main() {
         }
     }
     println!("| what | | | beside |\n| --- | --- | --- | --- |");
-    let parts: [(&str, fn()); 5] = [
-        ("judge", judge),
-        ("notifications", notifications),
-        ("instructions", instructions),
-        ("history", history),
+    let parts: [(&str, Part); 7] = [
+        ("judge", |_| judge()),
+        ("sqlite", |extent| on_sqlite(extent, None)),
+        ("slow-flush", on_slow_disk),
+        ("postgres", on_postgres),
+        ("instructions", |_| instructions()),
+        ("history", |_| history()),
         ("fleet", fleets),
     ];
+    // cargo itself says `--bench`.
+    let words = arguments.iter().filter(|word| !word.starts_with("--"));
+    let (short, wanted): (Vec<&String>, Vec<&String>) = words.partition(|word| *word == "short");
+    let extent = if short.is_empty() { LONG } else { SHORT };
     for (name, part) in parts {
-        // cargo itself says `--bench`.
-        let wanted = arguments.iter().filter(|word| !word.starts_with("--"));
-        if wanted.clone().count() == 0 || wanted.into_iter().any(|word| word == name) {
-            part();
+        if wanted.is_empty() || wanted.iter().any(|word| *word == name) {
+            part(extent);
         }
     }
 }
@@ -109,33 +135,35 @@ fn judge() {
 
 /// What a server takes in, each payment on the disk before it is answered.
 struct Rate {
+    count: usize,
     second: f64,
     p50: f64,
     p99: f64,
 }
 
 /// Posts payments over so many connections for a while.
-fn rate(address: &str, connections: u64, first: u64) -> Rate {
+fn rate(address: &str, connections: u64, asked_for: Duration) -> Rate {
+    /// No payment comes twice, whichever server it is for.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let serial = Arc::new(AtomicU64::new(first));
-        let until = Instant::now() + ASKED_FOR;
+        let until = Instant::now() + asked_for;
         let began = Instant::now();
         let posting: Vec<_> = (0..connections)
             .map(|_| {
-                let (address, serial) = (address.to_owned(), Arc::clone(&serial));
+                let address = address.to_owned();
                 tokio::spawn(async move {
                     let mut client = Client::new(&address);
                     let mut times = Vec::new();
                     while Instant::now() < until {
-                        let body = notification(serial.fetch_add(1, Ordering::Relaxed));
+                        let body = notification(NEXT.fetch_add(1, Ordering::Relaxed));
                         let began = Instant::now();
                         let answer = client.call("POST", "/notify", "", body.as_bytes()).await;
                         times.push(began.elapsed());
                         // An unknown number is booked, and answered `fail`.
-                        let said = String::from_utf8(answer.1).expect("text");
+                        let said = String::from_utf8(answer.body).expect("text");
                         assert!(
-                            answer.0 == 200 && matches!(&*said, "success" | "fail"),
+                            answer.status == 200 && matches!(&*said, "success" | "fail"),
                             "{said}"
                         );
                     }
@@ -147,68 +175,134 @@ fn rate(address: &str, connections: u64, first: u64) -> Rate {
         for posting in posting {
             times.extend(posting.await.expect("it posts"));
         }
-        let second = times.len() as f64 / began.elapsed().as_secs_f64();
+        let (count, elapsed) = (times.len(), began.elapsed());
         let times = Times::of(times);
         Rate {
-            second,
+            count,
+            second: count as f64 / elapsed.as_secs_f64(),
             p50: times.part(0.5),
             p99: times.part(0.99),
         }
     })
 }
 
-fn notifications() {
-    let dir = tempfile::tempdir().expect("a directory");
-    for slow in [None, slow_flush(dir.path())] {
-        let (when, words) = match &slow {
-            None => ("", Vec::new()),
-            Some(library) => (
-                ", each flush 5 ms slower",
-                vec![
-                    "env".to_owned(),
-                    format!("LD_PRELOAD={}", library.display()),
-                ],
-            ),
-        };
-        let mut shop = Shop::open();
-        shop.restart_merchant_under(&words);
-        let one = rate(&shop.merchant.address, 1, 0);
-        let ours = rate(&shop.merchant.address, CONNECTIONS, 1_000_000_000);
-        told(
-            &format!("durable payments on SQLite, {CONNECTIONS} connections{when}"),
-            &ours,
-            &format!(
-                "{:.1} × one connection, so one commit each",
-                ours.second / one.second
-            ),
-        );
-        match Plain::start(&dir, &words) {
-            Some(plain) => {
-                let theirs = rate(&plain.0.address, CONNECTIONS, 0);
-                let ratio = ours.second / theirs.second;
-                told(
-                    &format!("the same with Go, net/http, one commit each{when}"),
-                    &theirs,
-                    &format!("ours is {ratio:.1} × that"),
-                );
-            }
-            None => println!("| the same with Go{when} | | | Go or its SQLite is not there |"),
+/// Ours with one connection, so that each payment has its own commit, and with many. Every payment that was answered must be in
+/// the books.
+fn ours(shop: &Shop, asked_for: Duration) -> (Rate, Rate) {
+    let one = rate(&shop.merchant.address, 1, asked_for);
+    let many = rate(&shop.merchant.address, CONNECTIONS, asked_for);
+    let verified = shop.the_books_balance()["verified"].as_i64();
+    assert_eq!(verified, Some(350 * (one.count + many.count) as i64));
+    (one, many)
+}
+
+/// A peer beside ours, with as many connections, or why there is none.
+fn beside(
+    what: &str,
+    peer: &Result<Program, String>,
+    (ours, connections): (&Rate, u64),
+    asked_for: Duration,
+) {
+    match peer {
+        Ok(peer) => {
+            let theirs = rate(&peer.address, connections, asked_for);
+            let ratio = ours.second / theirs.second;
+            told(what, &theirs, &format!("ours is {ratio:.1} × that"));
         }
+        Err(why) => println!("| {what} | | | not compared: {why} |"),
     }
-    // Its own cluster flushes as a real one does.
-    let cluster =
-        postgres::Cluster::start(&["fsync=on", "synchronous_commit=on", "full_page_writes=on"]);
+}
+
+fn on_sqlite(extent: Extent, slow_flush: Option<&Path>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (when, words) = match slow_flush {
+        None => ("", Vec::new()),
+        Some(library) => (
+            ", each flush 5 ms slower",
+            vec![
+                "env".to_owned(),
+                format!("LD_PRELOAD={}", library.display()),
+            ],
+        ),
+    };
+    let shop = Shop::open_under(&words, "sqlite:merchant.db", "");
+    let (one, many) = ours(&shop, extent.asked_for);
+    drop(shop);
+    told(
+        &format!("durable payments on SQLite, {CONNECTIONS} connections{when}"),
+        &many,
+        &format!(
+            "{:.1} × one connection, so one commit each",
+            many.second / one.second
+        ),
+    );
+    beside(
+        &format!("the same with Go, net/http, one commit each{when}"),
+        &peers::go_on_sqlite(dir.path(), &words),
+        (&many, CONNECTIONS),
+        extent.asked_for,
+    );
+    beside(
+        &format!("the same with Starlette on uvicorn, one process, one commit each{when}"),
+        &peers::starlette(dir.path(), &words),
+        (&many, CONNECTIONS),
+        extent.asked_for,
+    );
+}
+
+fn on_slow_disk(extent: Extent) {
+    let dir = tempfile::tempdir().expect("a directory");
+    match slow_flush(dir.path()) {
+        Some(library) => on_sqlite(extent, Some(&library)),
+        None => println!("| each flush 5 ms slower | | | not measured: no C compiler |"),
+    }
+}
+
+fn on_postgres(extent: Extent) {
+    let dir = tempfile::tempdir().expect("a directory");
+    // It flushes as a real one does.
+    let flushing = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
+    let cluster = postgres::Cluster::start(&flushing);
     let shop = Shop::open_on(&cluster.url(), "");
-    let ours = rate(&shop.merchant.address, CONNECTIONS, 0);
+    let (one, many) = ours(&shop, extent.asked_for);
+    let crowd = rate(&shop.merchant.address, CROWD, extent.asked_for);
+    drop(shop);
     told(
         &format!("durable payments on PostgreSQL, {CONNECTIONS} connections"),
-        &ours,
-        "",
+        &many,
+        &format!(
+            "{:.1} × one connection, so one commit each",
+            many.second / one.second
+        ),
+    );
+    let go = peers::go_on_postgres(dir.path(), cluster.socket());
+    let with_go = "the same with Go, net/http, pgx, one commit each";
+    beside(with_go, &go, (&many, CONNECTIONS), extent.asked_for);
+    let with_crowd = format!("durable payments on PostgreSQL, {CROWD} connections");
+    told(&with_crowd, &crowd, "");
+    beside(with_go, &go, (&crowd, CROWD), extent.asked_for);
+    drop((go, cluster));
+    let Ok(before) = env::var("MERCHANT_BEFORE") else {
+        return println!(
+            "| the same with an older version of ours | | | not compared: MERCHANT_BEFORE names none |"
+        );
+    };
+    let cluster = postgres::Cluster::start(&flushing);
+    let instead = format!("shift; exec '{before}' \"$@\"");
+    let words = ["sh", "-c", &instead, "sh"].map(str::to_owned);
+    let shop = Shop::open_under(&words, &cluster.url(), "");
+    let theirs = rate(&shop.merchant.address, CONNECTIONS, extent.asked_for);
+    told(
+        "the same with an older version of ours",
+        &theirs,
+        &format!("ours is {:.1} × that", many.second / theirs.second),
     );
 }
 
 fn told(what: &str, rate: &Rate, beside: &str) {
-    let Rate { second, p50, p99 } = rate;
+    let Rate {
+        second, p50, p99, ..
+    } = rate;
     println!("| {what} | {second:.0} a second | p50 {p50:.1} ms, p99 {p99:.1} ms | {beside} |");
 }
 
@@ -224,42 +318,6 @@ fn slow_flush(dir: &Path) -> Option<PathBuf> {
     built
         .is_ok_and(|status| status.success())
         .then_some(library)
-}
-
-/// The other server.
-struct Plain(Program);
-
-impl Plain {
-    fn start(dir: &TempDir, words: &[String]) -> Option<Plain> {
-        let program = dir.path().join("plain");
-        if !program.exists() {
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/merchant/plain.go");
-            let built = Command::new("go")
-                .args(["build", "-o"])
-                .arg(&program)
-                .arg(source)
-                // Debian's packages (golang-github-mattn-go-sqlite3-dev).
-                .envs([
-                    ("GO111MODULE", "off"),
-                    ("GOPATH", "/usr/share/gocode"),
-                    ("GOFLAGS", ""),
-                ])
-                .env("GOCACHE", dir.path().join("cache"))
-                .status();
-            if !built.is_ok_and(|status| status.success()) {
-                return None;
-            }
-        }
-        let database = dir.path().join("plain.db");
-        for rest in ["", "-wal", "-shm"] {
-            // There may be none.
-            let _ = fs::remove_file(format!("{}{rest}", database.display()));
-        }
-        let mut all = words.iter().map(String::as_str).chain(program.to_str());
-        let mut command = Command::new(all.next()?);
-        command.args(all).arg(&database).arg(SIGN_KEY);
-        Some(Plain(Program::serve(&mut command)))
-    }
 }
 
 /// The same whatever else the machine does: instructions, where valgrind is there to count them.
@@ -361,7 +419,7 @@ fn serve_counted(
             let body = notification(serial);
             let answer = client.call("POST", "/notify", "", body.as_bytes()).await;
             let said = if serial < known { "success" } else { "fail" };
-            assert_eq!(answer, (200, said.as_bytes().to_owned()));
+            assert_eq!((answer.status, &*answer.body), (200, said.as_bytes()));
         }
     });
     std::thread::sleep(lives.saturating_sub(began.elapsed()));
@@ -430,11 +488,11 @@ fn history() {
     );
 }
 
-fn fleets() {
-    for kiosks in [1_000, 3_000, 10_000] {
-        fleet::play(kiosks, None);
+fn fleets(extent: Extent) {
+    for kiosks in extent.fleets {
+        fleet::play(*kiosks, None);
     }
-    let cluster =
-        postgres::Cluster::start(&["fsync=on", "synchronous_commit=on", "full_page_writes=on"]);
+    let flushing = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
+    let cluster = postgres::Cluster::start(&flushing);
     fleet::play(1_000, Some(&cluster.url()));
 }

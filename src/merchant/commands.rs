@@ -418,6 +418,7 @@ pub fn restored(Restored { since, config }: &Restored) -> Result<String, Failure
     let since = since.unwrap_or(last);
     let (doubted, refunds, reviews) = books
         .write(|sql| {
+            sql.take_turn()?;
             let noted = [since.0.into(), now.0.into()];
             sql.execute("INSERT INTO gaps (began, ended) VALUES (?1, ?2)", &noted)?;
             // Who logged out since, or whose password was changed, must not be in again.

@@ -36,7 +36,7 @@ use crate::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
 use crate::merchant::ledger::{self, Disposition, Finding, NotRegistered, Sale, Time, Verdict};
 use crate::merchant::store::books::SqlBooks;
 use crate::merchant::store::postgres::PostgresDatabase;
-use crate::merchant::store::requests::Books;
+use crate::merchant::store::requests::{Books, Reads};
 use crate::merchant::store::sql::{Failed, Sql};
 use crate::merchant::store::sqlite::SqliteDatabase;
 use crate::money::Fen;
@@ -247,7 +247,8 @@ impl Store {
         order: OrderNo,
         wanted: api::Register,
     ) -> Result<Result<(bool, api::Order), NotRegistered>, Unavailable> {
-        self.change(now, move |books| {
+        let reads = Reads::of_registering(order, wanted.sale);
+        self.change(now, reads, move |books| {
             requests::register(books, kiosk, order, &wanted)
         })
         .await
@@ -260,8 +261,11 @@ impl Store {
         payment: Payment,
         body: Vec<u8>,
     ) -> Result<Verdict, Unavailable> {
-        self.change(now, move |books| requests::pay(books, &payment, &body))
-            .await
+        let reads = Reads::of_paying(&payment);
+        self.change(now, reads, move |books| {
+            requests::pay(books, &payment, &body)
+        })
+        .await
     }
 
     /// See [`requests::claim`].
@@ -273,7 +277,7 @@ impl Store {
         claim: ClaimId,
     ) -> Result<Option<Result<Fen, SaleStatus>>, Unavailable> {
         let claim_time = self.claim_time;
-        self.change(now, move |books| {
+        self.change(now, Reads::of_sale(sale), move |books| {
             requests::claim(books, kiosk, sale, claim, claim_time)
         })
         .await
@@ -287,7 +291,7 @@ impl Store {
         sale: SaleId,
     ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
         let claim_time = self.claim_time;
-        self.change(now, move |books| {
+        self.change(now, Reads::of_sale(sale), move |books| {
             requests::close(books, kiosk, sale, claim_time)
         })
         .await
@@ -301,7 +305,7 @@ impl Store {
         sale: SaleId,
         report: api::Report,
     ) -> Result<Option<Result<(), SaleStatus>>, Unavailable> {
-        self.change(now, move |books| {
+        self.change(now, Reads::of_sale(sale), move |books| {
             requests::outcome(books, kiosk, sale, &report)
         })
         .await
@@ -316,6 +320,7 @@ impl Store {
         note: String,
     ) -> Result<Option<Result<(), Disposition>>, Unavailable> {
         self.write(move |sql| {
+            sql.take_turn()?;
             let settled = requests::settle(&mut SqlBooks { sql, now }, transaction, finding)?;
             if settled == Some(Ok(())) && !note.is_empty() {
                 story::note(sql, transaction, &note, now)?;
@@ -417,7 +422,7 @@ impl Store {
             sql.row("SELECT count(*) FROM gaps", &[]).map(drop)
         })
         .await?;
-        self.write(|_| Ok(())).await
+        self.change(Time(0), Reads::default(), |_| Ok(())).await
     }
 
     /// Keeps a body that is no notification, for people to look at. Nobody waits for it. See [`quarantine::keep_junk`].
@@ -448,10 +453,11 @@ impl Store {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        self.change(now, move |books| {
+        self.write(move |sql| {
+            sql.take_turn()?;
             // One that was not looked at is taken for one that was just asked for.
             let asked_at = |sale| asked.get(&sale).copied().unwrap_or(now);
-            requests::sweep(books, claim_time, &asked_at)
+            requests::sweep(&mut SqlBooks { sql, now }, claim_time, &asked_at)
         })
         .await
     }
@@ -541,13 +547,23 @@ impl Store {
         }
     }
 
+    /// Runs a request of a kiosk's or the platform's, which reads no more than this, in a commit with others.
     async fn change<T: Send + 'static>(
         &self,
         now: Time,
+        reads: Reads,
         request: impl Fn(&mut dyn Books<Error = Failed>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.write(move |sql| request(&mut SqlBooks { sql, now }))
-            .await
+        if let Some(broken) = self.broken() {
+            return Err(broken);
+        }
+        match &self.database {
+            Database::Sqlite(database) => {
+                let request = move |sql: &dyn Sql| request(&mut SqlBooks { sql, now });
+                database.write(request).await
+            }
+            Database::Postgres(database) => database.change(now, reads, request).await,
+        }
     }
 
     async fn ask<T: Send + 'static>(
@@ -625,10 +641,13 @@ impl Beside {
         now: Time,
         request: impl Fn(&mut dyn Books<Error = Failed>) -> Result<T, Failed>,
     ) -> Result<T, Failed> {
-        self.write(|sql| request(&mut SqlBooks { sql, now }))
+        self.write(|sql| {
+            sql.take_turn()?;
+            request(&mut SqlBooks { sql, now })
+        })
     }
 
-    /// The same with bare statements.
+    /// The same with bare statements; those that change sales or payments begin with [`Sql::take_turn`].
     pub fn write<T>(
         &mut self,
         request: impl Fn(&dyn Sql) -> Result<T, Failed>,

@@ -68,6 +68,12 @@ impl Question {
         matches!(self, Question::Unsettled(_) | Question::Poll(_))
     }
 
+    /// Whether it may share a commit with others of its kind.
+    pub fn is_shared(&self) -> bool {
+        let alone = matches!(self, Question::Settle(..) | Question::Sweep);
+        !(alone || self.is_read())
+    }
+
     pub fn answer(&self, kiosk: KioskName, books: &mut DynBooks<'_>) -> Result<Reply, Failed> {
         Ok(match self {
             Question::Unsettled(after) => {

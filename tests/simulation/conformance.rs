@@ -2,19 +2,25 @@
 //!
 //! Random requests on a few names, so that they meet; what fails is made as short as it can be.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use selpay_kiosk::api;
 use selpay_kiosk::ids::{ClaimId, KioskName, OrderNo, SaleId, TransactionId};
-use selpay_kiosk::merchant::ledger::Finding;
+use selpay_kiosk::merchant::ledger::{Finding, Time};
+use selpay_kiosk::merchant::store::{Address, Beside, Store, reports};
 use selpay_kiosk::money::Fen;
 use selpay_kiosk::sale::Outcome;
 use selpay_kiosk::selpay::notification::Payment;
 
-use crate::books::postgres::PostgresBooks;
-use crate::books::{MemoryStore, Question, Reply, SqliteStore, Stands, Store};
+use crate::books::postgres::{PostgresBooks, ask};
+use crate::books::{
+    self, CLAIM_TIME, MemoryStore, Question, Reply, SqliteStore, Stands, Store as _,
+};
 use crate::support::postgres::Cluster;
 
 fn kiosk() -> KioskName {
@@ -86,7 +92,7 @@ fn requests() -> impl Strategy<Value = Vec<(u64, Question)>> {
     proptest::collection::vec((pause, question()), 1..60)
 }
 
-fn committed(store: &mut dyn Store, now: u64, question: &Question) -> Reply {
+fn committed(store: &mut dyn books::Store, now: u64, question: &Question) -> Reply {
     let mut answer = None;
     let all = std::slice::from_ref(question);
     let committed = store.commit(now, all, &mut |_, reply| answer = Some(reply));
@@ -94,7 +100,7 @@ fn committed(store: &mut dyn Store, now: u64, question: &Question) -> Reply {
     answer.expect("an answer")
 }
 
-fn history(store: &mut dyn Store) -> Vec<(TransactionId, Stands)> {
+fn history(store: &mut dyn books::Store) -> Vec<(TransactionId, Stands)> {
     let mut lines = Vec::new();
     store.lines(0, &mut |transaction, stands| {
         lines.push((transaction, stands))
@@ -135,8 +141,9 @@ fn memory_and_sqlite_answer_the_same() {
         }
         prop_assert_eq!(history(&mut memory), history(&mut sqlite));
         prop_assert_eq!(sorted(memory.payments()), sorted(sqlite.payments()));
-        let held =
-            |store: &mut dyn Store| sorted(store.sales().iter().map(|sale| format!("{sale:?}")));
+        let held = |store: &mut dyn books::Store| {
+            sorted(store.sales().iter().map(|sale| format!("{sale:?}")))
+        };
         prop_assert_eq!(held(&mut memory), held(&mut sqlite));
         let verified: u64 = memory.payments().iter().map(|payment| payment.2).sum();
         prop_assert_eq!(sqlite.balance(), Some((true, verified)));
@@ -155,15 +162,25 @@ fn sqlite_and_postgres_answer_the_same() {
         postgres.clear();
         let mut sqlite = SqliteStore::new(kiosk());
         let mut now = 1_000_000;
-        for (pause, question) in &requests {
+        let timed = requests.iter().map(|(pause, question)| {
             now += pause;
-            let told = committed(&mut sqlite, now, question);
-            let also = postgres.answer(now, question);
+            (now, question.clone())
+        });
+        let timed: Vec<(u64, Question)> = timed.collect();
+        let shares = |(_, one): &(u64, Question), (_, next): &(u64, Question)| {
+            one.is_shared() && next.is_shared()
+        };
+        for together in timed.chunk_by(shares) {
+            let told = together
+                .iter()
+                .map(|(now, question)| format!("{:?}", committed(&mut sqlite, *now, question)));
+            let also = postgres.answer(together);
+            let also = also.iter().map(|reply| format!("{reply:?}"));
             prop_assert_eq!(
-                format!("{:?}", told),
-                format!("{:?}", also),
+                told.collect::<Vec<_>>(),
+                also.collect::<Vec<_>>(),
                 "{:?}",
-                question
+                together
             );
         }
         let lines = history(&mut sqlite);
@@ -175,4 +192,160 @@ fn sqlite_and_postgres_answer_the_same() {
         Ok(())
     });
     run.expect("they agree");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn what_postgres_refuses_takes_no_other_request_of_its_group_with_it() {
+    let cluster = Cluster::start(&[]);
+    let address = Address::Postgres(cluster.url());
+    let store = Arc::new(Store::open(&address, CLAIM_TIME).expect("begun"));
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    let answers = runtime.block_on(async {
+        let mut asked = Vec::new();
+        for serial in 0..32 {
+            let mut payment = payment(0, 1, 0);
+            payment.transaction = TransactionId::new(&format!("T{serial}")).expect("a name");
+            // No text in PostgreSQL holds this.
+            payment.trade_type = (serial == 20).then(|| "\0".to_owned());
+            let store = Arc::clone(&store);
+            asked.push(tokio::spawn(async move {
+                store.pay(Time(1), payment, b"<xml/>".to_vec()).await
+            }));
+        }
+        let mut answers = Vec::new();
+        for answer in asked {
+            answers.push(answer.await.expect("it does not panic").is_ok());
+        }
+        answers
+    });
+    let refused: Vec<usize> = (0..32).filter(|serial| !answers[*serial]).collect();
+    assert_eq!(refused, [20]);
+    let mut books = Beside::to_read(&address).expect("opened");
+    let (balance, differences) = books.read(|sql| reports::full_balance(sql)).expect("read");
+    assert!(differences.is_empty() && balance.holds, "{balance:?}");
+    assert_eq!(balance.refund_due, 31 * 100);
+}
+
+/// Two servers on the same books, each asked for the same few sales by many at once.
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn two_servers_at_once_grant_a_sale_once_and_keep_the_sums() {
+    const ASKED: usize = 6000;
+    let cluster = Cluster::start(&[]);
+    let address = Address::Postgres(cluster.url());
+    let open = || Arc::new(Store::open(&address, CLAIM_TIME).expect("begun"));
+    let servers = [open(), open()];
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut runner = TestRunner::deterministic();
+    // Names enough that sales begin, live and end all the time.
+    let spread = |question: &mut Question, round: u128| match question {
+        Question::Register(order, wanted) => {
+            *order = OrderNo::from_random(round << 8 | u128::from(order.as_str().as_bytes()[31]));
+            wanted.sale = SaleId::from_u128(wanted.sale.as_u128() ^ round << 8);
+        }
+        Question::Pay(payment, _) => {
+            let (order, transaction) = (payment.order, payment.transaction);
+            payment.order =
+                OrderNo::from_random(round << 8 | u128::from(order.as_str().as_bytes()[31]));
+            payment.transaction =
+                TransactionId::new(&format!("{transaction}R{round}")).expect("a name");
+        }
+        Question::Claim(sale, _) | Question::Report(sale, _) | Question::Close(sale) => {
+            *sale = SaleId::from_u128(sale.as_u128() ^ round << 8);
+        }
+        _ => {}
+    };
+    let questions: Vec<Question> = (0..ASKED)
+        .map(|serial| {
+            let mut question = question()
+                .new_tree(&mut runner)
+                .expect("a question")
+                .current();
+            spread(&mut question, serial as u128 / 60);
+            question
+        })
+        .collect();
+    let granted = runtime.block_on(async {
+        let questions = Arc::new(questions);
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut asking = Vec::new();
+        for place in 0..32 {
+            let (server, questions, next) = (
+                Arc::clone(&servers[place % 2]),
+                Arc::clone(&questions),
+                Arc::clone(&next),
+            );
+            asking.push(tokio::spawn(async move {
+                let mut granted = Vec::new();
+                loop {
+                    let serial = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(question) = questions.get(serial) else {
+                        return granted;
+                    };
+                    let now = Time(1_000_000 + serial as i64);
+                    let reply = ask(&server, kiosk(), now, question.clone()).await;
+                    let reply = reply.expect("an answer");
+                    if let (Question::Claim(sale, claim), Reply::Sale(Some(Ok(())))) =
+                        (question, reply)
+                    {
+                        granted.push((*sale, *claim));
+                    }
+                }
+            }));
+        }
+        let mut granted = BTreeSet::new();
+        for asking in asking {
+            granted.extend(asking.await.expect("it does not panic"));
+        }
+        granted
+    });
+    let sales: BTreeSet<SaleId> = granted.iter().map(|(sale, _)| *sale).collect();
+    assert_eq!(sales.len(), granted.len(), "two claims of one sale");
+    assert!(sales.len() > 50, "{}", sales.len());
+    let mut books = Beside::to_read(&address).expect("opened");
+    let (balance, differences) = books.read(|sql| reports::full_balance(sql)).expect("read");
+    assert!(
+        balance.holds && differences.is_empty(),
+        "{balance:?} {differences:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_payment_at_one_server_while_its_number_is_registered_at_the_other_pays_its_sale() {
+    const SALES: u8 = 200;
+    let cluster = Cluster::start(&[]);
+    let address = Address::Postgres(cluster.url());
+    let open = || Arc::new(Store::open(&address, CLAIM_TIME).expect("begun"));
+    let servers = [open(), open()];
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        for serial in 0..SALES {
+            let sale = SaleId::from_random(serial.into());
+            let wanted = api::Register {
+                sale,
+                total: total(0),
+            };
+            let paid = payment(0, serial, 0);
+            let transaction = TransactionId::new(&format!("T{serial}")).expect("a name");
+            let paid = Payment {
+                transaction,
+                ..paid
+            };
+            let register = Question::Register(paid.order, wanted);
+            let pay = Question::Pay(paid, Arc::from(*b"<xml/>"));
+            let now = Time(1_000_000);
+            let (registered, paid) = tokio::join!(
+                ask(&servers[0], kiosk(), now, register),
+                ask(&servers[1], kiosk(), now, pay)
+            );
+            registered.and(paid).expect("both answer");
+        }
+    });
+    let mut books = Beside::to_read(&address).expect("opened");
+    let (balance, differences) = books.read(|sql| reports::full_balance(sql)).expect("read");
+    assert!(differences.is_empty() && balance.holds, "{balance:?}");
+    assert_eq!(balance.waiting, i64::from(SALES) * 100, "{balance:?}");
 }

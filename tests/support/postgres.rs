@@ -82,6 +82,11 @@ impl Cluster {
         )
     }
 
+    /// The directory of its socket.
+    pub fn socket(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Waits until it answers.
     pub fn answers(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);

@@ -150,6 +150,11 @@ impl Shop {
 
     /// The same with the books somewhere else.
     pub fn open_on(database: &str, lines: &str) -> Shop {
+        Shop::open_under(&[], database, lines)
+    }
+
+    /// The same, with these words before the server's command.
+    pub fn open_under(words: &[String], database: &str, lines: &str) -> Shop {
         let dir = tempfile::tempdir().expect("a directory");
         let write_secret = |name: &str, secret: &str| {
             files::write_secret(&dir.path().join(name), secret).expect("written")
@@ -172,7 +177,7 @@ impl Shop {
             token_digest(OTHER_TOKEN)
         );
         fs::write(dir.path().join("merchant.toml"), config).expect("written");
-        let merchant = serve_merchant(dir.path());
+        let merchant = Program::serve(&mut merchant_program(dir.path(), words));
         Shop { dir, merchant }
     }
 

@@ -126,6 +126,7 @@ fn retry(judges: &Config, mut books: Beside) -> Result<String, Failure> {
         match worth {
             Worth::Payment(payment) => {
                 let paid = books.write(|sql| {
+                    sql.take_turn()?;
                     let now = now();
                     let verdict = requests::pay(&mut SqlBooks { sql, now }, &payment, &kept.body)?;
                     if verdict != Verdict::Contradiction {

@@ -17,7 +17,7 @@ pub struct SqlBooks<'a> {
 }
 
 /// Numbers come with their places, in any order: sorted here, SQLite needs no table of its own to sort them in.
-const SALE: &str =
+pub(super) const SALE: &str =
     "SELECT sale, kiosk, total, status, created_at, paid_by, paid_at, claim, claimed_at,
     (SELECT state || '/' || reason FROM books WHERE transaction_id = paid_by),
     (SELECT string_agg(place || '/' || order_no, ' ') FROM orders WHERE orders.sale = sales.sale)
@@ -32,7 +32,7 @@ const BOOKED: &str =
 
 impl SqlBooks<'_> {
     fn sales(&self, condition: &str, params: &[Param<'_>]) -> Result<Vec<Sale>, Failed> {
-        let statement = format!("{SALE} {condition} {}", self.sql.locked());
+        let statement = format!("{SALE} {condition}");
         let rows = self.sql.rows(&statement, params)?;
         let sales: Result<Vec<Sale>, Failed> = rows.iter().map(read_sale).collect();
         let mut sales = sales?;
@@ -192,23 +192,20 @@ impl Books for SqlBooks<'_> {
         const USUAL: &str = "SELECT s.sale, s.kiosk, s.total, s.created_at FROM orders o JOIN sales s ON s.sale = o.sale
             WHERE o.order_no = ?1 AND s.status = 'open'
             AND NOT EXISTS (SELECT 1 FROM payments WHERE transaction_id = ?2) AND NOT EXISTS (SELECT 1 FROM gaps)";
-        // Where sales are locked they are read as `sale_of` reads them.
-        if self.sql.locked().is_empty() {
-            let asked = [order.as_str().into(), transaction.as_str().into()];
-            if let Some(row) = self.sql.rows(USUAL, &asked)?.first() {
-                let sale = Sale {
-                    id: row.name(0, SaleId::new)?,
-                    kiosk: row.name(1, KioskName::new)?,
-                    total: read_total(row.int(2)?)?,
-                    status: SaleStatus::Open,
-                    began: Time(row.int(3)?),
-                    orders: vec![order],
-                    paid: None,
-                    claim: None,
-                    disposition: None,
-                };
-                return Ok((None, Some(sale), Vec::new()));
-            }
+        let asked = [order.as_str().into(), transaction.as_str().into()];
+        if let Some(row) = self.sql.rows(USUAL, &asked)?.first() {
+            let sale = Sale {
+                id: row.name(0, SaleId::new)?,
+                kiosk: row.name(1, KioskName::new)?,
+                total: read_total(row.int(2)?)?,
+                status: SaleStatus::Open,
+                began: Time(row.int(3)?),
+                orders: vec![order],
+                paid: None,
+                claim: None,
+                disposition: None,
+            };
+            return Ok((None, Some(sale), Vec::new()));
         }
         Ok((
             self.payment(transaction)?,
@@ -274,13 +271,7 @@ impl Books for SqlBooks<'_> {
 
     fn gaps(&self) -> Result<Vec<Gap>, Failed> {
         let rows = self.sql.rows("SELECT began, ended FROM gaps", &[])?;
-        let read = |row: &Row| {
-            Ok(Gap {
-                began: Time(row.int(0)?),
-                ended: Time(row.int(1)?),
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(read_gap).collect()
     }
 
     fn make(&mut self, changes: &[Change], body: &[u8]) -> Result<(), Failed> {
@@ -300,7 +291,7 @@ pub fn live_count(sql: &dyn Sql, kiosk: KioskName, most: i64) -> Result<usize, F
     Ok(rows.len())
 }
 
-fn read_sale(row: &Row) -> Result<Sale, Failed> {
+pub(super) fn read_sale(row: &Row) -> Result<Sale, Failed> {
     let paid: Option<TransactionId> = row.some_name(5, TransactionId::new)?;
     let claim: Option<ClaimId> = row.some_name(7, ClaimId::new)?;
     let time = |column| Ok::<_, Failed>(row.some_int(column)?.map(Time));
@@ -336,11 +327,11 @@ fn read_total(total: i64) -> Result<Fen, Failed> {
     fen.ok_or_else(|| Failed::Nonsense(format!("a sale of {total} fen")))
 }
 
-fn read_amount(total: i64) -> Result<u64, Failed> {
+pub(super) fn read_amount(total: i64) -> Result<u64, Failed> {
     u64::try_from(total).map_err(|_| Failed::Nonsense(format!("a payment of {total}")))
 }
 
-fn read_booked(row: &Row) -> Result<Booked, Failed> {
+pub(super) fn read_booked(row: &Row) -> Result<Booked, Failed> {
     let total = row.int(2)?;
     let nonsense = || Failed::Nonsense(format!("a payment of {total} fen that is nowhere"));
     Ok(Booked {
@@ -350,6 +341,13 @@ fn read_booked(row: &Row) -> Result<Booked, Failed> {
         booked_at: Time(row.int(4)?),
         fee_type: None,
         disposition: read_disposition(row.some_text(3)?.ok_or_else(nonsense)?)?,
+    })
+}
+
+pub(super) fn read_gap(row: &Row) -> Result<Gap, Failed> {
+    Ok(Gap {
+        began: Time(row.int(0)?),
+        ended: Time(row.int(1)?),
     })
 }
 

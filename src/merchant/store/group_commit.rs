@@ -17,9 +17,9 @@ use crate::merchant::store::sql::Failed;
 use crate::planted::{self, Bug};
 
 /// The most requests in one commit.
-const GROUP: usize = 256;
+pub(super) const GROUP: usize = 256;
 /// The most requests that wait; more are refused at once.
-const QUEUE: usize = 4096;
+pub(super) const QUEUE: usize = 4096;
 /// The most requests of those that nobody waits for.
 const UNAWAITED: usize = 8;
 
@@ -167,7 +167,7 @@ fn is_not_begun(error: &rusqlite::Error) -> bool {
 }
 
 /// A server that cannot write must not go on answering: its supervisor is to start another.
-struct EndsTheProcess;
+pub(super) struct EndsTheProcess;
 
 impl Drop for EndsTheProcess {
     fn drop(&mut self) {

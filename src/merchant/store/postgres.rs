@@ -1,10 +1,14 @@
 //! The books in PostgreSQL, shared by several servers.
 //!
-//! Every request is one `SERIALIZABLE` transaction that locks the rows of the sale it changes; what the database cannot
-//! serialize is tried again, within the time that an answer may take. Which sales were paid or closed is told to all
-//! servers by `NOTIFY`, in the same commit.
+//! Whoever changes sales or payments takes turns with all others on the same database, by one advisory lock, so that what was
+//! read is still true when it is written; kiosks' requests and payments share such a turn and its commit ([`writer`]). All else
+//! is written in `SERIALIZABLE` transactions, tried again within the time that an answer may take. Which sales were paid or
+//! closed is told to all servers by `NOTIFY`, in the same commit.
 
+mod batches;
+mod group_books;
 pub mod server;
+mod writer;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,9 +24,12 @@ use ::postgres::{Client, IsolationLevel, Statement, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::ids::SaleId;
+use crate::merchant::ledger::Time;
+use crate::merchant::store::requests::{Books, Reads};
 use crate::merchant::store::sql::{Failed, Param, Row, Sql, Value};
 use crate::merchant::store::{NotUsable, Unavailable, schema};
 use server::Server;
+use writer::Writer;
 
 /// Sessions that one server holds at most.
 const SESSIONS: usize = 16;
@@ -33,11 +40,24 @@ const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 const CHANNEL: &str = "selpay_sales";
 /// The lock under which one server at a time brings the schema up to date.
 const MIGRATION_LOCK: i64 = 0x5e17_a15a;
+/// The lock under which sales and payments are changed, by one transaction at a time. Each statement in it has to see what was
+/// committed when the lock was given: `READ COMMITTED`, and the lock in a statement of its own.
+const BOOKS_LOCK: i64 = 0x5e17_b00c;
+/// How each session is set. Statements and locks take no longer than an answer may. A scan of a whole table, which small ones
+/// invite, would make every other transaction a conflict.
+const SESSION: &str =
+    "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 5000;
+    SET enable_seqscan = off; SET jit = off";
+/// What a database must be set to: see [`refuse_forgetful`].
+const SETTINGS: &str =
+    "SELECT name, current_setting(name) FROM unnest(ARRAY['fsync', 'synchronous_commit',
+    'full_page_writes', 'server_encoding']) AS name";
 
 /// The database of several servers.
 #[derive(Debug)]
 pub struct PostgresDatabase {
     url: String,
+    writer: Writer,
     idle: Arc<Mutex<Vec<Session>>>,
     free: Arc<Semaphore>,
     unawaited: Arc<Semaphore>,
@@ -58,10 +78,21 @@ impl PostgresDatabase {
         })?;
         Ok(PostgresDatabase {
             url: url.to_owned(),
+            writer: Writer::start(url.to_owned())?,
             idle: Arc::new(Mutex::new(vec![session])),
             free: Arc::new(Semaphore::new(SESSIONS)),
             unawaited: Arc::new(Semaphore::new(1)),
         })
+    }
+
+    /// Runs a request that reads no more than this, in a transaction with whatever else waits; see [`Writer::change`].
+    pub async fn change<T: Send + 'static>(
+        &self,
+        now: Time,
+        reads: Reads,
+        request: impl Fn(&mut dyn Books<Error = Failed>) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.writer.change(now, reads, request).await
     }
 
     /// Runs a request in a transaction, again and again until it goes through or takes too long.
@@ -98,7 +129,7 @@ impl PostgresDatabase {
 
     /// Whether the database still keeps what it commits: its settings may be changed while it runs.
     pub async fn look(&self) -> Result<(), Unavailable> {
-        self.on_a_session(|session| refuse_forgetful(&mut session.client))
+        self.on_a_session(|session| refuse_forgetful(&session.client.query(SETTINGS, &[])?))
             .await
     }
 
@@ -192,15 +223,11 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Connects. Statements and locks take no longer than an answer may.
+    /// Connects.
     pub fn connect(url: &str) -> Result<Session, Failed> {
         let mut client = Server::read(url)?.connect()?;
-        // A scan of a whole table, which small ones invite, would make every other transaction a conflict.
-        client.batch_execute(
-            "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 5000;
-             SET enable_seqscan = off; SET jit = off",
-        )?;
-        refuse_forgetful(&mut client)?;
+        client.batch_execute(SESSION)?;
+        refuse_forgetful(&client.query(SETTINGS, &[])?)?;
         Ok(Session {
             client,
             prepared: RefCell::default(),
@@ -225,7 +252,6 @@ impl Session {
         question(&InTransaction {
             transaction: RefCell::new(transaction),
             prepared: &self.prepared,
-            writes: false,
         })
     }
 
@@ -258,7 +284,6 @@ impl Session {
         let sql = InTransaction {
             transaction: RefCell::new(transaction),
             prepared: &self.prepared,
-            writes: true,
         };
         // Dropped without a commit, it is rolled back.
         let answer = request(&sql)?;
@@ -284,7 +309,6 @@ fn is_passing(error: &Failed) -> bool {
 struct InTransaction<'a> {
     transaction: RefCell<Transaction<'a>>,
     prepared: &'a RefCell<HashMap<String, Statement>>,
-    writes: bool,
 }
 
 impl InTransaction<'_> {
@@ -316,19 +340,7 @@ impl Sql for InTransaction<'_> {
         let statement = self.prepare(statement)?;
         let mut transaction = self.transaction.borrow_mut();
         let found = transaction.query(&statement, &referred(params))?;
-        let read = |row: &::postgres::Row| {
-            let values = (0..row.len()).map(|column| Ok(row.try_get(column)?));
-            Ok(Row(values.collect::<Result<_, Failed>>()?))
-        };
-        found.iter().map(read).collect()
-    }
-
-    fn locked(&self) -> &'static str {
-        // Those who lock several in one order never wait for each other.
-        match self.writes {
-            true => "ORDER BY 1 FOR UPDATE",
-            false => "",
-        }
+        found.iter().map(read_row).collect()
     }
 
     fn take_time(&self) -> Result<(), Failed> {
@@ -336,7 +348,16 @@ impl Sql for InTransaction<'_> {
         Ok(transaction.batch_execute("SET LOCAL statement_timeout = 600000")?)
     }
 
+    fn take_turn(&self) -> Result<(), Failed> {
+        let mut transaction = self.transaction.borrow_mut();
+        Ok(transaction.batch_execute(&format!(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 1000;
+             SELECT pg_advisory_xact_lock({BOOKS_LOCK})"
+        ))?)
+    }
+
     fn alone(&self) -> Result<(), Failed> {
+        self.take_turn()?;
         let mut transaction = self.transaction.borrow_mut();
         Ok(transaction.batch_execute(
             "LOCK TABLE sales, payments, dispositions IN SHARE ROW EXCLUSIVE MODE",
@@ -347,6 +368,11 @@ impl Sql for InTransaction<'_> {
         let tell = "SELECT pg_notify(?1, ?2)";
         self.execute(tell, &[CHANNEL.into(), sale.into()]).map(drop)
     }
+}
+
+fn read_row(row: &::postgres::Row) -> Result<Row, Failed> {
+    let values = (0..row.len()).map(|column| Ok(row.try_get(column)?));
+    Ok(Row(values.collect::<Result<_, Failed>>()?))
 }
 
 impl ToSql for Param<'_> {
@@ -365,6 +391,28 @@ impl ToSql for Param<'_> {
 
     fn accepts(ty: &Type) -> bool {
         matches!(*ty, Type::INT8 | Type::TEXT | Type::BYTEA)
+    }
+
+    ::postgres::types::to_sql_checked!();
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut ::postgres::types::private::BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let param = match self {
+            Value::Null => Param::Null,
+            Value::Int(number) => Param::Int(*number),
+            Value::Text(text) => Param::Text(text),
+            Value::Bytes(bytes) => Param::Bytes(bytes),
+        };
+        param.to_sql(ty, out)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        Param::accepts(ty)
     }
 
     ::postgres::types::to_sql_checked!();
@@ -394,12 +442,9 @@ impl<'a> FromSql<'a> for Value {
     }
 }
 
-/// Refuses a database that forgets what it has committed, or cannot hold every text.
-fn refuse_forgetful(client: &mut Client) -> Result<(), Failed> {
-    const SETTINGS: &str =
-        "SELECT name, current_setting(name) FROM unnest(ARRAY['fsync', 'synchronous_commit',
-        'full_page_writes', 'server_encoding']) AS name";
-    for row in client.query(SETTINGS, &[])? {
+/// Refuses a database with these [`SETTINGS`] if it forgets what it has committed, or cannot hold every text.
+fn refuse_forgetful(settings: &[::postgres::Row]) -> Result<(), Failed> {
+    for row in settings {
         let (setting, stands): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
         match (setting, stands) {
             ("server_encoding", "UTF8") => {}

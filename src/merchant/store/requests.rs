@@ -35,6 +35,49 @@ const PAGE: usize = 100;
 /// The most order numbers in it: what a kiosk reads is bounded.
 const PAGE_NUMBERS: usize = 1000;
 
+/// What a request reads, said beforehand: the facts of many requests are fetched together. Times that the books do not know
+/// ([`Books::gaps`]) are read with any payment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reads {
+    /// This sale.
+    pub sale: Option<SaleId>,
+    /// The sale that has this number.
+    pub sale_of: Option<OrderNo>,
+    /// This payment.
+    pub payment: Option<TransactionId>,
+    /// Every payment on this number.
+    pub payments_of: Option<OrderNo>,
+}
+
+impl Reads {
+    /// What [`register`] reads.
+    pub fn of_registering(order: OrderNo, sale: SaleId) -> Reads {
+        Reads {
+            sale: Some(sale),
+            sale_of: Some(order),
+            payment: None,
+            payments_of: Some(order),
+        }
+    }
+
+    /// What [`pay`] reads.
+    pub fn of_paying(payment: &Payment) -> Reads {
+        Reads {
+            payment: Some(payment.transaction),
+            sale_of: Some(payment.order),
+            ..Reads::default()
+        }
+    }
+
+    /// What [`claim`], [`close`] and [`outcome`] read.
+    pub fn of_sale(sale: SaleId) -> Reads {
+        Reads {
+            sale: Some(sale),
+            ..Reads::default()
+        }
+    }
+}
+
 /// The books within one transaction. Nothing that is made here counts before that is committed.
 pub trait Books {
     /// Why the database cannot do what it is asked.

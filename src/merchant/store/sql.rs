@@ -145,11 +145,6 @@ pub trait Sql {
     /// Runs a statement that returns rows.
     fn rows(&self, statement: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Failed>;
 
-    /// Ends a `SELECT` of a table's own rows which this transaction is going to change: others must wait for it.
-    fn locked(&self) -> &'static str {
-        ""
-    }
-
     /// Stands behind `INSERT` or `UPDATE` of one row where the whole request is taken back if it fails: then what the
     /// statement has done by then need not be taken back first, and is not noted.
     fn or_fail(&self) -> &'static str {
@@ -161,7 +156,13 @@ pub trait Sql {
         Ok(())
     }
 
-    /// Nobody else changes sales or payments until this transaction ends. Comes before anything else in it.
+    /// This transaction is going to change sales or payments: from here to its end no other does. Comes before anything else in
+    /// it.
+    fn take_turn(&self) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    /// The same, and servers of version 0.1.0 beside, which know of no turns, wait as well.
     fn alone(&self) -> Result<(), Failed> {
         Ok(())
     }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::postgres::config::SslMode;
-use ::postgres::{Client, Config, NoTls};
+use ::postgres::{Client, NoTls};
 use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -63,18 +64,41 @@ impl Server {
         Ok(Server { config, roots })
     }
 
-    /// Connects.
+    /// Connects, for one question at a time.
     pub fn connect(self) -> Result<Client, Failed> {
-        let Some(roots) = self.roots else {
-            return Ok(self.config.connect(NoTls)?);
-        };
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has what every version needs")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(self.config.connect(MakeRustlsConnect::new(tls))?)
+        let config = ::postgres::Config::from(self.config);
+        Ok(match self.roots {
+            None => config.connect(NoTls)?,
+            Some(roots) => config.connect(verified_by(roots))?,
+        })
     }
+
+    /// Connects, for questions that do not wait for each other's answers. The connection lives on the runtime that this is
+    /// called on.
+    pub async fn connect_pipelined(self) -> Result<tokio_postgres::Client, Failed> {
+        // How a connection ends is told to whoever asks on it.
+        Ok(match self.roots {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(connection);
+                client
+            }
+            Some(roots) => {
+                let (client, connection) = self.config.connect(verified_by(roots)).await?;
+                tokio::spawn(connection);
+                client
+            }
+        })
+    }
+}
+
+fn verified_by(roots: RootCertStore) -> MakeRustlsConnect {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has what every version needs")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    MakeRustlsConnect::new(tls)
 }
 
 /// The authorities in this PEM file, or those that browsers trust.

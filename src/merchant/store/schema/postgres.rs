@@ -1,7 +1,7 @@
 //! The schema in PostgreSQL: the same tables, views and steps as in SQLite.
 
 /// Each entry is applied once, in order, and never edited after a release.
-pub const MIGRATIONS: [&str; 9] = [
+pub const MIGRATIONS: [&str; 10] = [
     r#"
 CREATE TABLE payments (
     transaction_id  TEXT COLLATE "C" PRIMARY KEY,
@@ -529,5 +529,105 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+"#,
+    // Payments come in groups: what the books come to is added up once for each statement, not for each row. That a line has its
+    // payment, and that the payment takes only the steps of its life, is checked for all new lines together; a foreign key
+    // would look, and lock, for each of them.
+    r#"
+DROP TRIGGER payments_counted ON payments;
+DROP FUNCTION count_payment;
+CREATE FUNCTION count_payments() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO tally_changes (day, kiosk, key, count, fen)
+    SELECT 0, '', 'money/' || key, count(*), CAST(sum(total) AS BIGINT) FROM (
+        SELECT 'verified' AS key, transaction_id, total FROM added
+        UNION ALL SELECT first_state, transaction_id, total FROM added WHERE first_state IS NOT NULL) AS counted_now
+    WHERE transaction_id <= (SELECT upto FROM counted WHERE what = 'payments') GROUP BY key;
+    INSERT INTO owed SELECT transaction_id, first_state, first_reason, received_at FROM added
+    WHERE first_state IN ('refund-due', 'review');
+    INSERT INTO mispaid SELECT received_at, transaction_id, first_reason FROM added
+    WHERE first_state = 'refund-due' AND first_reason IN ('amount', 'unknown-order', 'currency') ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER payments_counted AFTER INSERT ON payments REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION count_payments();
+
+DROP TRIGGER sales_listed ON sales;
+DROP FUNCTION list_sale;
+CREATE FUNCTION list_sales() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO sales_of_kiosk SELECT kiosk, created_at, sale FROM added;
+    INSERT INTO tally_changes (day, kiosk, key, count, fen)
+    SELECT (created_at + 28800000) / 86400000, '', 'began', count(*), CAST(sum(total) AS BIGINT) FROM added
+    WHERE sale <= (SELECT upto FROM counted WHERE what = 'sales') GROUP BY 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER sales_listed AFTER INSERT ON sales REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION list_sales();
+
+DROP TRIGGER sales_edges ON sales;
+DROP FUNCTION check_sale;
+CREATE TRIGGER sales_edges BEFORE UPDATE ON sales FOR EACH ROW WHEN (NOT (
+        OLD.sale = NEW.sale AND OLD.kiosk = NEW.kiosk AND OLD.total = NEW.total AND OLD.created_at = NEW.created_at
+        AND (OLD.paid_by IS NULL OR OLD.paid_by IS NOT DISTINCT FROM NEW.paid_by)
+        AND (OLD.claim IS NULL OR OLD.claim IS NOT DISTINCT FROM NEW.claim)
+        AND OLD.status || '>' || NEW.status IN (
+            'open>paid', 'open>closed', 'paid>claimed', 'paid>expired',
+            'claimed>dispensed', 'claimed>not-dispensed', 'claimed>unknown')))
+    EXECUTE FUNCTION refuse('a sale takes only the steps of its life');
+
+ALTER TABLE dispositions DROP CONSTRAINT dispositions_transaction_id_fkey;
+DROP TRIGGER dispositions_edges ON dispositions;
+DROP FUNCTION check_disposition;
+DROP TRIGGER dispositions_counted ON dispositions;
+DROP FUNCTION count_disposition;
+CREATE FUNCTION follow_payments() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    refused BIGINT;
+BEGIN
+    -- Each step with the line before it. Looked up line by line: of a join PostgreSQL may think that reading everything is best.
+    WITH steps AS MATERIALIZED (
+        SELECT line, transaction_id, state, reason, at,
+            (SELECT total FROM payments p WHERE p.transaction_id = added.transaction_id) AS total,
+            coalesce((SELECT d.state || '/' || d.reason FROM dispositions d
+                    WHERE d.transaction_id = added.transaction_id AND d.line < added.line
+                    ORDER BY d.transaction_id DESC, d.line DESC LIMIT 1),
+                (SELECT p.first_state || '/' || p.first_reason FROM payments p
+                    WHERE p.transaction_id = added.transaction_id)) AS was
+        FROM added),
+    moved AS (
+        SELECT state AS state, 1 AS sign, transaction_id, total FROM steps
+        UNION ALL SELECT split_part(was, '/', 1), -1, transaction_id, total FROM steps WHERE was IS NOT NULL),
+    tallied AS (
+        INSERT INTO tally_changes (day, kiosk, key, count, fen)
+        SELECT 0, '', 'money/' || state, sum(sign), CAST(sum(sign * total) AS BIGINT) FROM moved
+        WHERE transaction_id <= (SELECT upto FROM counted WHERE what = 'payments') GROUP BY state),
+    newest AS (
+        SELECT DISTINCT ON (transaction_id) * FROM steps ORDER BY transaction_id, line DESC),
+    owed_now AS (
+        INSERT INTO owed SELECT transaction_id, state, reason, at FROM newest WHERE state IN ('refund-due', 'review')
+        ON CONFLICT (transaction_id) DO UPDATE
+            SET state = excluded.state, reason = excluded.reason, since = excluded.since),
+    owed_before AS (
+        DELETE FROM owed WHERE transaction_id = ANY(ARRAY(
+            SELECT transaction_id FROM newest WHERE state NOT IN ('refund-due', 'review') AND was IS NOT NULL))),
+    mispaid_now AS (
+        INSERT INTO mispaid SELECT at, transaction_id, reason FROM steps
+        WHERE state = 'refund-due' AND reason IN ('amount', 'unknown-order', 'currency') ON CONFLICT DO NOTHING)
+    SELECT count(*) INTO refused FROM steps WHERE total IS NULL OR coalesce(was, 'new') || '>' || state NOT IN (
+            'new>waiting', 'new>refund-due', 'new>review',
+            'waiting/>dispensed', 'waiting/>refund-due', 'waiting/>review',
+            'refund-due/unknown-order>waiting',
+            'refund-due/late>refunded', 'refund-due/duplicate>refunded', 'refund-due/amount>refunded',
+            'refund-due/unknown-order>refunded', 'refund-due/expired>refunded', 'refund-due/not-dispensed>refunded',
+            'refund-due/decided>refunded', 'refund-due/bill-only>refunded', 'refund-due/currency>refunded',
+            'review/silent>dispensed', 'review/silent>refund-due', 'review/silent>review',
+            'review/unknown>dispensed', 'review/unknown>refund-due',
+            'review/gap>dispensed', 'review/gap>refund-due');
+    IF refused > 0 THEN
+        RAISE EXCEPTION 'a payment takes only the steps of its life';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER dispositions_followed AFTER INSERT ON dispositions REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION follow_payments();
 "#,
 ];
