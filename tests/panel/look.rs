@@ -125,8 +125,9 @@ fn is_shifted(seen: &Picture, drawn: &Picture) -> bool {
         is_within.then(|| picture.2[(y * width + x) as usize])
     };
     let (width, height) = (drawn.0 as i64, drawn.1 as i64);
-    let is_there = |dx: i64, dy: i64| {
-        let places = (0..width).flat_map(|x| (0..height).map(move |y| (x, y)));
+    let is_there = |dx: i64, dy: i64, step: usize, share: i64| {
+        let rows = (0..height).step_by(step);
+        let places = rows.flat_map(|y| (0..width).step_by(step).map(move |x| (x, y)));
         let both = places.filter_map(|(x, y)| Some((at(drawn, x, y)?, at(seen, x + dx, y + dy)?)));
         let (mut same, mut other) = (0, 0);
         for (drawn, seen) in both {
@@ -136,11 +137,14 @@ fn is_shifted(seen: &Picture, drawn: &Picture) -> bool {
                 other += 1;
             }
         }
-        same > width * height / 2 && other < same / 50
+        let all = width * height / (step * step) as i64;
+        same > all * 2 / 5 && other < same / share
     };
     let near = (-4..=4).flat_map(|dx| (-4..=4).map(move |dy| (dx, dy)));
     let far = [(0, 80), (0, -80), (80, 0), (-80, 0)];
-    near.chain(far).any(|(dx, dy)| is_there(dx, dy))
+    // Looked at roughly first: most places are out of the question.
+    near.chain(far)
+        .any(|(dx, dy)| is_there(dx, dy, 7, 10) && is_there(dx, dy, 1, 50))
 }
 
 /// How this frame looks in what is seen.
