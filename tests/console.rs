@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::shop::{self, PASSWORD, Shop, paid, signed};
 use crate::support::visitor::Visitor;
+use selpay_kiosk::ids::SaleCode;
 use serde_json::json;
 
 #[test]
@@ -110,10 +111,15 @@ fn a_sale_is_told_from_its_last_four_and_nothing_from_outside_is_markup() {
         303,
         "the one"
     );
+    let code = SaleCode::of(sale).to_string();
+    for said in [&code, &code.replace('-', "%20"), &code.to_lowercase()] {
+        assert_eq!(visitor.get(&format!("/sales?q={said}")).0, 303, "{said}");
+    }
     assert_eq!(visitor.get("/sales?q=T8").0, 200, "too short for a name");
     let (status, page) = visitor.get(&format!("/sales/{sale}"));
     assert_eq!(status, 200);
     let told = [
+        &*code,
         "The customer confirmed the amount",
         "Order number registered:",
         "Paid ¥3.50",

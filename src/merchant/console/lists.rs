@@ -298,8 +298,8 @@ pub fn sales(language: Language, asked: &Asked, sales: Sales) -> String {
 /// What a search has found.
 pub fn found(language: Language, asked: &Asked, sales: &Sales) -> String {
     let nothing = language.say(
-        "没有找到。请输入订单号、其后四位，或平台交易号",
-        "Nothing found. Enter an order number, its last four, or a transaction",
+        "没有找到。请输入屏幕上的编号、订单号、其后四位，或平台交易号",
+        "Nothing found. Enter the code on the screen, an order number, its last four, or a transaction",
     );
     let further = sales.looked_to.clone().map(Next::Search);
     let further = next(language, asked, "/sales", &further.unwrap_or(Next::End));

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::visitor::{Language, Visitor};
 use super::{moment, time_of_day};
+use crate::ids::SaleCode;
 use crate::merchant::commands::{foreign, yuan};
 use crate::merchant::ledger::Time;
 use crate::merchant::store::reports::{Entry, Line};
@@ -131,7 +132,10 @@ pub(super) fn search(language: Language, told: &str) -> String {
     format!(
         r#"<form class="search" method="get" action="/sales"><input id="search" name="q" value="{told}" aria-label="{label}" placeholder="{label}"><button>{find}</button></form>"#,
         told = escape(told),
-        label = language.say("订单号或后四位", "Order number or its last four"),
+        label = language.say(
+            "编号、订单号或其后四位",
+            "Code, order number or its last four"
+        ),
         find = language.say("查找", "Search"),
     )
 }
@@ -212,11 +216,12 @@ fn all_lines(
     for (sale, line) in lines {
         let _ = write!(
             rows,
-            r#"<tr><td>{}</td><td class="money">¥{}</td><td><span class="status {status}">{}</span></td><td>{}</td><td><a class="number" href="/sales/{sale}">{}</a></td></tr>"#,
+            r#"<tr><td>{}</td><td class="money">¥{}</td><td><span class="status {status}">{}</span></td><td>{}</td><td><a class="number" href="/sales/{sale}">{}</a></td><td class="number">{}</td></tr>"#,
             time(line.created_at),
             yuan(line.total),
             standing(language, &line.status),
             escape(&line.kiosk),
+            code_of(sale),
             escape(&line.order_no),
             status = escape(&line.status),
             sale = escape(sale),
@@ -227,9 +232,16 @@ fn all_lines(
         Head::Number(language.say("金额", "Amount")),
         Head::Text(language.say("状态", "Status")),
         Head::Text(language.say("机器", "Kiosk")),
+        Head::Text(language.say("编号", "Code")),
         Head::Text(language.say("订单号", "Order number")),
     ];
     table("lines", &heads, &rows, nothing)
+}
+
+/// What a kiosk's screen calls the sale.
+pub(super) fn code_of(sale: &str) -> String {
+    let sale = sale.parse().map(SaleCode::of);
+    sale.map_or_else(|_| String::new(), |code| code.to_string())
 }
 
 pub(super) fn standing(language: Language, status: &str) -> String {

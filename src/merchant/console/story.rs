@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::page::{escape, money, reason, shell, standing};
+use super::page::{code_of, escape, money, reason, shell, standing};
 use super::visitor::Language;
 use super::{day, time_of_day};
 use crate::merchant::commands::yuan;
@@ -28,12 +28,14 @@ pub fn story(language: Language, story: &Story) -> String {
         .map(|payment| message(language, payment))
         .collect();
     let body = format!(
-        r#"<main><dl><dt>{day_label}</dt><dd>{day}</dd><dt>{kiosk_label}</dt><dd>{kiosk}</dd><dt>{sale_label}</dt><dd class="number">{sale}</dd></dl>
+        r#"<main><dl><dt>{day_label}</dt><dd>{day}</dd><dt>{kiosk_label}</dt><dd>{kiosk}</dd><dt>{code_label}</dt><dd class="number">{code}</dd><dt>{sale_label}</dt><dd class="number">{sale}</dd></dl>
 <ol class="story">{events}</ol>{payments}</main>"#,
         day_label = language.say("日期", "Day"),
         day = day(line.created_at),
         kiosk_label = language.say("机器", "Kiosk"),
         kiosk = escape(&line.kiosk),
+        code_label = language.say("编号", "Code"),
+        code = code_of(&story.sale),
         sale_label = language.say("销售", "Sale"),
         sale = escape(&story.sale),
     );

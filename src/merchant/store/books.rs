@@ -544,6 +544,7 @@ mod tests {
         kiosks::all(sql)?;
         kiosks::takings(sql, then)?;
         for after in [None, reports::Key::read("1000000000000-a")] {
+            story::find(sql, "ABCD-EFGH", after.clone())?;
             story::find(sql, "00ff", after)?;
         }
         let sale = SaleId::from_random(1).to_string();

@@ -1,6 +1,6 @@
 //! A sale's whole story, as the books hold it: the answer to "I paid and nothing came". Read only.
 
-use crate::ids::TransactionId;
+use crate::ids::{SaleCode, TransactionId};
 use crate::merchant::ledger::Time;
 use crate::merchant::store::packed;
 use crate::merchant::store::reports::{Key, Line, Sales};
@@ -177,8 +177,8 @@ const SHORTEST: usize = 4;
 /// So many numbers with the same end are looked at in one search.
 const SEARCHED: i64 = 1_000;
 
-/// Sales by what a customer can tell: an order number, the platform's name of a payment, or an order number's end (four
-/// characters at least). Each with its name; what is looked for by its end, newest number first, after that place.
+/// Sales by what a customer can tell: an order number, the platform's name of a payment, the code that a kiosk's screen shows, or
+/// an order number's end (four characters at least). Each with its name; what is looked for by its end, newest number first, after that place.
 pub fn find(sql: &dyn Sql, told: &str, after: Option<Key>) -> Result<Sales, Failed> {
     const BY_NAME: &str = "SELECT s.created_at, s.kiosk, s.total, s.status, o.order_no, s.sale
         FROM orders o JOIN sales s ON s.sale = o.sale
@@ -194,6 +194,22 @@ pub fn find(sql: &dyn Sql, told: &str, after: Option<Key>) -> Result<Sales, Fail
             lines,
             looked_to: None,
         });
+    }
+    /// Sales with one code stand side by side.
+    const BY_CODE: &str = "SELECT s.created_at, s.kiosk, s.total, s.status,
+            (SELECT o.order_no FROM orders o WHERE o.sale = s.sale ORDER BY o.place DESC LIMIT 1), s.sale
+        FROM sales s WHERE s.sale >= ?1 AND s.sale <= ?2";
+    if let Some(code) = SaleCode::read(told) {
+        let (first, last) = code.sales();
+        let (first, last) = (first.to_string(), last.to_string());
+        let coded = sql.rows(BY_CODE, &[(&first).into(), (&last).into()])?;
+        if !coded.is_empty() {
+            let lines = coded.iter().map(read).collect::<Result<_, Failed>>()?;
+            return Ok(Sales {
+                lines,
+                looked_to: None,
+            });
+        }
     }
     // In the words of the index `orders_by_ending`.
     const BY_ENDING: &str = "SELECT registered_at, order_no, sale FROM orders

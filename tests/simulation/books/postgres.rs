@@ -64,7 +64,7 @@ impl PostgresBooks {
     pub fn history(&mut self) -> (Vec<(TransactionId, Stands)>, Option<i64>) {
         let read = |sql: &dyn Sql| {
             let lines = "SELECT transaction_id, first_state, first_reason, received_at, CAST(0 AS BIGINT) FROM payments
-                UNION ALL SELECT transaction_id, state, reason, at, line FROM dispositions ORDER BY 4, 5";
+                WHERE first_state IS NOT NULL UNION ALL SELECT transaction_id, state, reason, at, line FROM dispositions ORDER BY 4, 5";
             let told = |row: &Row| {
                 let transaction = row.name(0, TransactionId::new)?;
                 Ok((transaction, Stands::read(row.text(1)?, row.text(2)?)))
