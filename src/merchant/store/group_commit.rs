@@ -134,9 +134,9 @@ fn or_roll_back<T>(
     request: impl FnOnce(&Connection) -> Result<T, Failed>,
 ) -> Result<T, Failed> {
     let result = request(connection);
-    // Some errors have taken the transaction back already.
+    // Some errors have taken the transaction back already. What cannot be taken back must not be committed: that ends the process.
     if result.is_err() && !connection.is_autocommit() {
-        run(connection, "ROLLBACK")?;
+        run(connection, "ROLLBACK").expect("what was begun is taken back");
     }
     result
 }
@@ -147,8 +147,8 @@ fn in_savepoint<T>(
 ) -> Result<T, Failed> {
     run(connection, "SAVEPOINT request")?;
     let result = request(connection);
-    if result.is_err() {
-        run(connection, "ROLLBACK TO request")?;
+    if result.is_err() && !connection.is_autocommit() {
+        run(connection, "ROLLBACK TO request").expect("what was begun is taken back");
     }
     run(connection, "RELEASE request")?;
     result

@@ -1,7 +1,7 @@
 //! The books in PostgreSQL, shared by several servers.
 //!
 //! Whoever changes sales or payments takes turns with all others on the same database, by one advisory lock, so that what was
-//! read is still true when it is written; kiosks' requests and payments share such a turn and its commit ([`writer`]). All else
+//! read is still true when it is written; kiosks' requests and payments share such a turn and its commit (`writer`). All else
 //! is written in `SERIALIZABLE` transactions, tried again within the time that an answer may take. Which sales were paid or
 //! closed is told to all servers by `NOTIFY`, in the same commit.
 
@@ -85,7 +85,7 @@ impl PostgresDatabase {
         })
     }
 
-    /// Runs a request that reads no more than this, in a transaction with whatever else waits; see [`Writer::change`].
+    /// Runs a request that reads no more than this, in a transaction with whatever else waits; see `Writer::change`.
     pub async fn change<T: Send + 'static>(
         &self,
         now: Time,
