@@ -51,7 +51,8 @@ impl Merchant {
     pub async fn watched(&self) -> Result<Arc<Watched>, Unavailable> {
         let mut last = self.watch.0.lock().await;
         if let Some(watched) = last.as_ref() {
-            if watched.taken.elapsed() < GOOD_FOR {
+            // What was seen of books that were safe says nothing of them now.
+            if watched.taken.elapsed() < GOOD_FOR && !self.store.is_broken() {
                 return Ok(Arc::clone(watched));
             }
         }
